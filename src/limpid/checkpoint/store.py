@@ -1,0 +1,173 @@
+"""Checkpoints: folders written beside and renamed into place, checked by hash, kept by rule."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+
+from limpid.checkpoint.shards import read_shards, write_shard
+from limpid.core.errors import LimpidError
+from limpid.core.paths import atomic_directory
+from limpid.core.recipe import Section
+from limpid.models.llama import Llama
+from limpid.models.registry import ModelConfig, build, config_from_table
+from limpid.parallel.environment import World
+from limpid.text.tokenizer import Tokenizer
+
+FORMAT = 1
+STAGES = ("pretrain", "sft", "grpo")
+"""Sub-runs of a demo folder, first to last."""
+
+
+class CheckpointSection(Section):
+    """every: steps between checkpoints (0: only the last). keep: how many of the newest stay, beside the best."""
+
+    every: int = 200
+    keep: int = 2
+
+
+class Checkpoint(NamedTuple):
+    """What a checkpoint folder holds. state: {"step", "seconds", "tokens", "validation", ...}."""
+
+    path: Path
+    config: ModelConfig
+    model: Llama
+    tokenizer: Tokenizer
+    state: dict[str, Any]
+
+
+def write(
+    path: Path,
+    model: Llama,
+    tokenizer: Tokenizer,
+    state: dict[str, Any],
+    world: World,
+    optimizer_tensors: dict[str, Tensor] | None = None,
+) -> None:
+    """Write a checkpoint at ``path``; every process writes its own part, the leader moves the whole into place."""
+    if not world.leads:
+        _write_parts(Path(world.tell("")), model, optimizer_tensors, world)
+        return
+    with atomic_directory(path) as folder:
+        world.tell(str(folder))
+        (folder / "config.json").write_text(model.config.model_dump_json(indent=1), encoding="utf-8")
+        (folder / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")
+        (folder / "state.json").write_text(json.dumps({"format": FORMAT, **state}, indent=1), encoding="utf-8")
+        _write_parts(folder, model, optimizer_tensors, world)
+        sums = {file.name: _sha256(file) for file in sorted(folder.iterdir())}
+        (folder / "checksums.json").write_text(json.dumps(sums, indent=1), encoding="utf-8")
+
+
+def _write_parts(folder: Path, model: Llama, optimizer_tensors: dict[str, Tensor] | None, world: World) -> None:
+    write_shard(folder, "model", _unique(model), world.rank, world.size)
+    if optimizer_tensors is not None:
+        write_shard(folder, "optimizer", optimizer_tensors, world.rank, world.size)
+    world.wait()
+
+
+def verify(path: Path) -> None:
+    """Raise LimpidError unless ``path`` is a whole checkpoint whose files hash to their checksums."""
+    try:
+        sums = json.loads((path / "checksums.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise LimpidError(f"{path} is no whole checkpoint: checksums.json is missing or unreadable.") from None
+    for name, digest in sums.items():
+        if not (path / name).is_file():
+            raise LimpidError(f"{path} is no whole checkpoint: {name} is missing.")
+        if _sha256(path / name) != digest:
+            raise LimpidError(f"{path / name} is damaged: its SHA-256 is not the one recorded. Use another checkpoint.")
+
+
+def read(path: Path) -> Checkpoint:
+    """The checkpoint that ``path`` (a checkpoint, a run, or a demo folder) stands for, on the CPU in float32.
+
+    Raises:
+        LimpidError: nothing there, damaged, or tensors that are missing, extra or of another shape (all named).
+    """
+    folder = find(path)
+    verify(folder)
+    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    if state.get("format") != FORMAT:
+        raise LimpidError(f"{folder} has checkpoint format {state.get('format')}; this limpid reads {FORMAT}.")
+    config = config_from_table(json.loads((folder / "config.json").read_text(encoding="utf-8")), str(folder))
+    tokenizer = Tokenizer.load(folder / "tokenizer.json")
+    if tokenizer.vocab_size != config.vocab_size:
+        raise LimpidError(
+            f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens, the model {config.vocab_size}; "
+            "they do not belong together."
+        )
+    model = build(config)
+    load_tensors(model, read_shards(folder, "model"), str(folder))
+    return Checkpoint(folder, config, model, tokenizer, state)
+
+
+def load_tensors(model: nn.Module, tensors: dict[str, Tensor], where: str) -> None:
+    """Copy tensors into the model's parameters, all of them or none; a sharded parameter takes its own rows."""
+    wanted = _unique(model)
+    faults = [f"{name} is missing" for name in wanted.keys() - tensors.keys()]
+    faults += [f"{name} is not the model's" for name in tensors.keys() - wanted.keys()]
+    faults += [
+        f"{name} is {tuple(tensors[name].shape)}, not {tuple(wanted[name].shape)}"
+        for name in wanted.keys() & tensors.keys()
+        if wanted[name].shape != tensors[name].shape
+    ]
+    if faults:
+        raise LimpidError(f"{where} does not fit the model: {'; '.join(sorted(faults))}.")
+    from torch.distributed.tensor import distribute_tensor
+
+    for name, parameter in wanted.items():
+        value = tensors[name]
+        if isinstance(parameter, DTensor):
+            value = distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)
+        parameter.data.copy_(value)
+
+
+def find(path: Path) -> Path:
+    """The checkpoint folder meant by ``path``: itself, a run's newest, or a demo's last finished stage's."""
+    if (path / "checksums.json").is_file():
+        return path
+    if steps := steps_of(path):
+        return checkpoint_path(path, steps[-1])
+    for stage in reversed(STAGES):
+        if (path / stage / "summary.json").is_file() and (steps := steps_of(path / stage)):
+            return checkpoint_path(path / stage, steps[-1])
+    if not path.exists():
+        siblings = sorted(p.name for p in path.parent.iterdir() if p.is_dir()) if path.parent.is_dir() else []
+        there = f" {path.parent} holds: {', '.join(siblings)}." if siblings else ""
+        raise LimpidError(f"there is no run at {path}.{there}")
+    raise LimpidError(f"{path} holds no finished checkpoint; train one there first, or name another run.")
+
+
+def checkpoint_path(run: Path, step: int) -> Path:
+    """Where the checkpoint after ``step`` steps lies."""
+    return run / "checkpoints" / f"step-{step:08d}"
+
+
+def steps_of(run: Path) -> list[int]:
+    """The steps a run has whole checkpoints of, ascending."""
+    return sorted(int(p.parent.name.removeprefix("step-")) for p in run.glob("checkpoints/step-*/checksums.json"))
+
+
+def prune(run: Path, keep: int, best: int | None) -> None:
+    """Delete all but the newest ``keep`` and the best, once the newest is known to be whole."""
+    steps = steps_of(run)
+    verify(checkpoint_path(run, steps[-1]))
+    for step in steps[:-keep] if keep else []:
+        if step != best:
+            shutil.rmtree(checkpoint_path(run, step))
+
+
+def _unique(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters by name, a shared one once."""
+    return dict(model.named_parameters())
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

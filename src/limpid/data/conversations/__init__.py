@@ -1,0 +1,34 @@
+"""Questions about Python's own documentation, with their right answers: for fine-tuning, RL and evaluation."""
+
+from limpid.data.conversations.dialogues import (
+    ASKED_OF_NAMES,
+    EVALUATIONS,
+    FAKE_NAMES,
+    MIXTURE,
+    RL_MIXTURE,
+    Conversation,
+    Dialogues,
+    Grade,
+    Message,
+    admission,
+    grade,
+    is_held_out_sum,
+)
+from limpid.data.conversations.phrasings import PHRASINGS, Phrasings
+
+__all__ = [
+    "ASKED_OF_NAMES",
+    "EVALUATIONS",
+    "FAKE_NAMES",
+    "MIXTURE",
+    "PHRASINGS",
+    "RL_MIXTURE",
+    "Conversation",
+    "Dialogues",
+    "Grade",
+    "Message",
+    "Phrasings",
+    "admission",
+    "grade",
+    "is_held_out_sum",
+]

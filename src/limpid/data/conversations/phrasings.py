@@ -1,0 +1,184 @@
+"""The wordings of the questions in conversations: for training, and others that only evaluations use."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Phrasings(NamedTuple):
+    """Templates with {name}, or {sum} ("3 + 4") or {words} ("3 plus 4"). The held-out ones never occur in training."""
+
+    train: tuple[str, ...]
+    held_out: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """What ``Conversation.phrasing`` indexes: the training ones first."""
+        return self.train + self.held_out
+
+    @property
+    def held_out_indices(self) -> range:
+        return range(len(self.train), len(self.train) + len(self.held_out))
+
+
+PHRASINGS: dict[str, Phrasings] = {
+    "description": Phrasings(
+        (
+            "What does {name} do?",
+            "what does {name} do",
+            "What is {name}?",
+            "What is {name} for?",
+            "What is {name}() used for?",
+            "Describe {name}.",
+            "describe {name} in one sentence",
+            "Explain {name}.",
+            "explain what {name} does",
+            "Can you explain {name} to me?",
+            "Tell me what {name} does.",
+            "tell me about {name}",
+            "{name}: what does it do?",
+            "{name} does what?",
+            "What can I do with {name}?",
+            "In Python, what does {name} do?",
+            "What does the function {name} do?",
+            "what is the purpose of {name}",
+            "Could you describe the function {name}?",
+            "I want to know what {name} is for.",
+            "Please explain the function {name}.",
+            "What happens when I call {name}()?",
+            "Why would I use {name}?",
+            "Give me a short description of {name}.",
+        ),
+        (
+            "Please tell me what the function {name} does.",
+            "can you describe what {name} does",
+            "What is the function {name} used for?",
+            "Could you explain the purpose of {name}?",
+        ),
+    ),
+    "module": Phrasings(
+        (
+            "Which module is {name} in?",
+            "which module is {name} in",
+            "Which module has {name}?",
+            "What module contains {name}?",
+            "In which module is {name}?",
+            "in what module can I find {name}",
+            "Where is {name} defined?",
+            "Where can I find {name}?",
+            "where does {name} live",
+            "From which module do I import {name}?",
+            "What do I import to use {name}?",
+            "{name} is in which module?",
+            "{name}: which module?",
+            "Tell me the module of {name}.",
+            "tell me where {name} is",
+            "Name the module that holds {name}.",
+            "Which module of Python provides {name}?",
+            "Where do I import {name} from?",
+            "Please tell me which module {name} is part of.",
+            "What is the module of {name}?",
+            "Which module does {name}() belong to?",
+            "I am looking for {name}. Which module is it in?",
+        ),
+        (
+            "Which module contains {name}?",
+            "please tell me the module that has {name}",
+            "What module do I import {name} from?",
+            "In which module of Python can I find {name}?",
+        ),
+    ),
+    "signature": Phrasings(
+        (
+            "What is the signature of {name}?",
+            "what is the signature of {name}",
+            "How do I call {name}?",
+            "how is {name} called",
+            "Which arguments does {name} take?",
+            "What arguments does {name}() take?",
+            "what are the arguments of {name}",
+            "What are the parameters of {name}?",
+            "Which parameters does {name} have?",
+            "Show me the signature of {name}.",
+            "show the arguments of {name}",
+            "Give me the signature of {name}.",
+            "{name}: signature?",
+            "{name} takes which arguments?",
+            "signature of {name}",
+            "Write the signature of {name}.",
+            "Tell me the arguments of {name}.",
+            "How should I call the function {name}?",
+            "What can I pass to {name}?",
+            "I want to call {name}. What are its arguments?",
+            "Please show me how to call {name}.",
+            "What does a call of {name} look like?",
+        ),
+        (
+            "Please give me the arguments of {name}.",
+            "tell me the signature of {name}",
+            "Which arguments does the function {name} have?",
+            "Can you show me the parameters of {name}?",
+        ),
+    ),
+    "arithmetic": Phrasings(
+        (
+            "What is {sum}?",
+            "what is {sum}",
+            "{sum}",
+            "{sum} = ?",
+            "{sum} =",
+            "How much is {sum}?",
+            "how much is {words}",
+            "What is {words}?",
+            "Compute {sum}.",
+            "calculate {sum}",
+            "Calculate {words}.",
+            "Tell me what {sum} is.",
+            "Can you work out {sum}?",
+            "Please compute {words}.",
+            "What does {sum} equal?",
+            "{words} is what?",
+        ),
+        (
+            "Please calculate {sum}.",
+            "tell me how much {words} is",
+            "Can you compute {sum}?",
+            "what does {words} equal",
+        ),
+    ),
+    "greeting": Phrasings(
+        (
+            "Hello!", "hello", "Hello", "Hi!", "hi", "Hi there!", "Hey!", "hey", "Good morning!", "good evening",
+            "Good afternoon.", "Hello, how are you?", "Greetings!", "hello there", "Good day!", "Hey, are you there?",
+        ),
+        ("Hello there!", "hi there", "Good evening!", "hey there", "Hi, how are you?", "good morning"),
+    ),
+    "identity": Phrasings(
+        (
+            "Who are you?",
+            "who are you",
+            "What are you?",
+            "what are you exactly",
+            "What is your name?",
+            "Tell me about yourself.",
+            "tell me who you are",
+            "Introduce yourself.",
+            "What kind of model are you?",
+            "Are you a language model?",
+            "Are you a human?",
+            "What is limpid?",
+            "What were you trained on?",
+            "Who am I talking to?",
+            "where do you come from",
+            "Describe yourself.",
+        ),
+        (
+            "Who are you exactly?",
+            "tell me what you are",
+            "Please introduce yourself.",
+            "what is your name",
+            "What kind of language model are you?",
+            "who am I talking to",
+        ),
+    ),
+}  # fmt: skip

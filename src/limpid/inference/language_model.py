@@ -1,0 +1,98 @@
+"""The public face of a trained model: generate, stream, chat, and look at its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from limpid.core.recipe import parse
+from limpid.inference.engine import Engine, Finish
+from limpid.inference.sampler import Sampling
+from limpid.models.llama import Llama
+from limpid.text.chat import Message, fitting_prompt
+from limpid.text.streaming import StopStrings, Utf8Stream
+from limpid.text.tokenizer import Tokenizer
+
+
+class Alternative(NamedTuple):
+    """A candidate for the next token: its text, id and probability."""
+
+    text: str
+    token_id: int
+    probability: float
+
+
+class TextEvent(NamedTuple):
+    """One generated token.
+
+    text: what can be shown now; empty while a character's bytes, or a possible stop string, are still incomplete.
+    token_id, logprob: the token and the natural log of the model's own probability for it.
+    alternatives: the most probable candidates at that place, best first. finish: "stop" or "length" in the last event.
+    """
+
+    text: str
+    token_id: int
+    logprob: float
+    alternatives: list[Alternative]
+    finish: Finish | None
+
+
+class LanguageModel:
+    """A model with its tokenizer. Keyword arguments of the generating methods are the fields of `Sampling`."""
+
+    def __init__(self, model: Llama, tokenizer: Tokenizer) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.engine = Engine(model)
+
+    def logits(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:
+        """(T, V) float32: scores of the next token after each prefix."""
+        scores: npt.NDArray[np.float32] = self.engine.logits(token_ids).cpu().numpy()
+        return scores
+
+    def stream(self, prompt: str, **sampling: Any) -> Iterator[TextEvent]:
+        """Continue ``prompt``, yielding each token as it is drawn; it ends at end-of-text, a stop string or max_tokens.
+
+        A prompt longer than the context keeps its end.
+        """
+        ids = self.tokenizer.encode(prompt)
+        start = [] if ids else [self.tokenizer.end_of_text]
+        room = self.model.config.context - 1
+        return self._stream((start + ids)[-room:], _sampling(sampling), {self.tokenizer.end_of_text})
+
+    def generate(self, prompt: str, **sampling: Any) -> str:
+        """The continuation of ``prompt`` as one string."""
+        return "".join(event.text for event in self.stream(prompt, **sampling))
+
+    def stream_chat(self, messages: Sequence[Message], **sampling: Any) -> Iterator[TextEvent]:
+        """The assistant's answer to a conversation, token by token; old turns that no longer fit are left out."""
+        settings = _sampling(sampling)
+        reserve = min(settings.max_tokens, self.model.config.context // 4)
+        ids = fitting_prompt(self.tokenizer, messages, self.model.config.context - reserve)
+        return self._stream(ids, settings, {self.tokenizer.end_of_turn, self.tokenizer.end_of_text})
+
+    def chat(self, messages: Sequence[Message], **sampling: Any) -> str:
+        """The assistant's answer as one string."""
+        return "".join(event.text for event in self.stream_chat(messages, **sampling))
+
+    def _stream(self, ids: list[int], sampling: Sampling, stop_ids: Collection[int]) -> Iterator[TextEvent]:
+        utf8, stops = Utf8Stream(), StopStrings(sampling.stop)
+        for (event,) in self.engine.generate([ids], sampling, stop_ids=stop_ids):
+            control = event.token_id in self.tokenizer.special_ids
+            text = stops.push("" if control else utf8.push(self.tokenizer.token_bytes(event.token_id)))
+            finish: Finish | None = "stop" if stops.stopped is not None else event.finish
+            if finish is not None and stops.stopped is None:
+                text += stops.push(utf8.flush()) + stops.flush()
+            alternatives = [
+                Alternative(self.tokenizer.token_text(i), i, probability) for i, probability in event.alternatives
+            ]
+            yield TextEvent(text, event.token_id, event.logprob, alternatives, finish)
+            if finish is not None:
+                return
+
+
+def _sampling(settings: dict[str, Any]) -> Sampling:
+    return parse(Sampling, settings, "sampling")

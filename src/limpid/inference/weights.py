@@ -1,0 +1,29 @@
+"""A model made ready to answer: matrices in the compute dtype, no gradients, no dropout."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from limpid.models.llama import Llama
+from limpid.models.registry import build
+
+
+def inference_copy(model: Llama, dtype: torch.dtype) -> Llama:
+    """A frozen copy of ``model`` with its matrices in ``dtype`` (norm weights stay float32)."""
+    copy = build(model.config)
+    for parameter in copy.parameters():
+        parameter.requires_grad_(False)
+        if parameter.dim() >= 2:
+            parameter.data = parameter.data.to(dtype)
+    device = next(model.parameters()).device
+    copy.to(device).eval()
+    refresh(copy, model)
+    return copy
+
+
+@torch.no_grad()
+def refresh(copy: nn.Module, model: nn.Module) -> None:
+    """Copy the present weights of ``model`` into an inference copy made earlier."""
+    for target, source in zip(copy.parameters(), model.parameters(), strict=True):
+        target.copy_(source)

@@ -1,0 +1,151 @@
+"""Scaled dot-product attention (Vaswani et al. 2017, section 3.2) with grouped keys and values, and a cache."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from limpid.nn.dropout import Dropout
+from limpid.nn.linear import Linear
+from limpid.nn.norm import RMSNorm
+from limpid.nn.position import rotate
+
+
+class LayerCache(NamedTuple):
+    """Keys and values of one layer, preallocated: each (rows, S, K, C). Written in place at each row's positions."""
+
+    keys: Tensor
+    values: Tensor
+
+
+class Context(NamedTuple):
+    """What every layer of one forward pass shares.
+
+    cos, sin: rotary tables of the queries, (T, C/2) or (B, T, C/2).
+    mask: additive, (T, S) or (B, 1, T, S), 0 where a query may look and -inf where not; None is plain causal.
+    slots: with a cache, where each new key goes: (B, T) integer; None without one.
+    """
+
+    cos: Tensor
+    sin: Tensor
+    mask: Tensor | None
+    slots: Tensor | None = None
+
+
+def causal_mask(length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(T, T): each position sees itself and what came before."""
+    return torch.full((length, length), -math.inf, dtype=dtype, device=device).triu(1)
+
+
+def segment_mask(segments: Tensor, dtype: torch.dtype) -> Tensor:
+    """(B, 1, T, T) from segments (B, T): causal, and only within one's own document."""
+    length = segments.shape[1]
+    same = segments[:, None, :, None] == segments[:, None, None, :]
+    visible = same & torch.ones(length, length, dtype=torch.bool, device=segments.device).tril()
+    return torch.zeros(visible.shape, dtype=dtype, device=segments.device).masked_fill(~visible, -math.inf)
+
+
+def cache_mask(slots: Tensor, length: int, dtype: torch.dtype) -> Tensor:
+    """(B, 1, T, S) for queries at ``slots`` (B, T) over the first ``length`` cache slots."""
+    hidden = torch.arange(length, device=slots.device) > slots[:, None, :, None]
+    return torch.zeros(hidden.shape, dtype=dtype, device=slots.device).masked_fill(hidden, -math.inf)
+
+
+class ExplicitKernel(nn.Module):
+    """softmax(QK^T / sqrt(C) + mask) V as three visible steps.
+
+    On CPUs this is also the fastest training kernel at short lengths: the products run at the matrix rate in both
+    directions, where the fused flash kernel's backward does not.
+
+    Shapes: q (B, H, T, C); k, v (B, K, S, C); returns (B, H, T, C). H is a multiple of K: group G = H/K.
+    """
+
+    def __init__(self, dropout: float) -> None:
+        super().__init__()
+        self.dropout = Dropout(dropout)
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        batch, heads, length, width = q.shape
+        groups = heads // k.shape[1]
+        if mask is None:
+            mask = causal_mask(length, q.dtype, q.device)
+        if mask.dim() == 2:
+            mask = mask[None, None]
+        scaled = (q * width**-0.5).reshape(batch, -1, groups * length, width)  # (B, K, G*T, C)
+        scores = (scaled @ k.transpose(-1, -2)).view(batch, -1, groups, length, k.shape[2])  # (B, K, G, T, S)
+        weights = torch.softmax(scores + mask.unsqueeze(2), dim=-1)
+        weights = self.dropout(weights).view(batch, -1, groups * length, k.shape[2])
+        return (weights @ v).view(batch, heads, length, width)
+
+
+class FusedKernel(nn.Module):
+    """The same function through torch's fused kernels: flash attention on a GPU. Shapes as in `ExplicitKernel`."""
+
+    def __init__(self, dropout: float) -> None:
+        super().__init__()
+        self.dropout = dropout
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        grouped = q.shape[1] != k.shape[1]
+        p = self.dropout if self.training else 0.0
+        causal = mask is None
+        return F.scaled_dot_product_attention(q, k, v, mask, p, causal, enable_gqa=grouped)
+
+
+class AttentionKernel(nn.Module):
+    """Chooses where it runs: explicit on a CPU, fused elsewhere. Inspection swaps this module for its own."""
+
+    def __init__(self, dropout: float) -> None:
+        super().__init__()
+        self.explicit = ExplicitKernel(dropout)
+        self.fused = FusedKernel(dropout)
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        kernel = self.explicit if q.device.type == "cpu" else self.fused
+        return kernel(q, k, v, mask)
+
+
+class Attention(nn.Module):
+    """Grouped-query self-attention with rotary positions and optional QK-norm (Henry et al. 2020; Ainslie et al. 2023).
+
+    Shapes: x (B, T, D) -> (B, T, D). One product makes queries, keys and values.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_head: int,
+        n_kv_head: int,
+        head_dim: int,
+        *,
+        qk_norm: bool,
+        norm_eps: float,
+        dropout: float,
+        output_std: float,
+    ) -> None:
+        super().__init__()
+        self.n_head, self.n_kv_head, self.head_dim = n_head, n_kv_head, head_dim
+        self.qkv = Linear(d_model, (n_head + 2 * n_kv_head) * head_dim)
+        self.q_norm = RMSNorm(head_dim, eps=norm_eps) if qk_norm else nn.Identity()
+        self.k_norm = RMSNorm(head_dim, eps=norm_eps) if qk_norm else nn.Identity()
+        self.kernel = AttentionKernel(dropout)
+        self.output = Linear(n_head * head_dim, d_model, std=output_std)
+
+    def forward(self, x: Tensor, context: Context, cache: LayerCache | None = None) -> Tensor:
+        batch, length, _ = x.shape
+        qkv = self.qkv(x).view(batch, length, -1, self.head_dim)  # (B, T, H + 2K, C)
+        q, k, v = qkv.split((self.n_head, self.n_kv_head, self.n_kv_head), dim=2)
+        q = rotate(self.q_norm(q), context.cos, context.sin)
+        k = rotate(self.k_norm(k), context.cos, context.sin)
+        if cache is not None and context.slots is not None and context.mask is not None:
+            rows = torch.arange(batch, device=x.device)[:, None]
+            cache.keys[rows, context.slots] = k
+            cache.values[rows, context.slots] = v
+            seen = context.mask.shape[-1]
+            k, v = cache.keys[:batch, :seen], cache.values[:batch, :seen]
+        mixed = self.kernel(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), context.mask)  # (B, H, T, C)
+        return self.output(mixed.transpose(1, 2).reshape(batch, length, -1))

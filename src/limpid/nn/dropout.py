@@ -1,0 +1,47 @@
+"""Dropout whose mask is cheap on a CPU."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@torch.library.custom_op("limpid::random_bytes", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,))
+def random_bytes(like: Tensor) -> Tensor:
+    """Uniform uint8 noise in the shape of ``like``, eight elements for each 64-bit draw of torch's CPU generator.
+
+    An operator of its own so that torch.compile calls it as it is, and neither merges two draws nor repeats one.
+    """
+    count = like.numel()
+    words = torch.empty((count + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
+    return words.view(torch.uint8)[:count].view(like.shape)
+
+
+@random_bytes.register_fake
+def _(like: Tensor) -> Tensor:
+    return torch.empty(like.shape, dtype=torch.uint8, device=like.device)
+
+
+class Dropout(nn.Module):
+    """Zero elements with probability ``p`` and scale the rest by 1/(1-p) while training (Srivastava et al. 2014).
+
+    torch's CPU kernel draws one double per element on one thread, which costs more than the matrix products around
+    it; here one random byte decides, so on a CPU ``p`` is rounded to the nearest 1/256. Elsewhere torch's own is used.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+        self.threshold = round(p * 256)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        if x.device.type != "cpu":
+            return F.dropout(x, self.p)
+        keep = random_bytes(x) >= self.threshold
+        return x * keep * (256 / (256 - self.threshold))
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"

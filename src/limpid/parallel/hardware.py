@@ -1,0 +1,77 @@
+"""What the machine under us is fast at, found by measuring."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import shutil
+import sys
+import time
+
+import torch
+
+from limpid.core.errors import LimpidError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@functools.cache
+def matmul_rate(dtype: torch.dtype, device: str = "cpu", size: int = 1024, seconds: float = 0.15) -> float:
+    """FLOP/s of a square matrix product: the best of those that fit in ``seconds``."""
+    a = torch.randn(size, size, device=device).to(dtype)
+    best, spent = float("inf"), 0.0
+    for attempt in range(1000):
+        began = time.perf_counter()
+        a @ a
+        if device == "cuda":
+            torch.cuda.synchronize()
+        took = time.perf_counter() - began
+        spent += took
+        if attempt > 1:  # the first two pay for set-up
+            best = min(best, took)
+        if spent > seconds and attempt > 3:
+            break
+    return 2 * size**3 / best
+
+
+def compute_dtype(wish: str, device: torch.device) -> torch.dtype:
+    """``auto`` resolved: bfloat16 on a GPU, and on a CPU whose bfloat16 product is at least twice as fast as float32's.
+
+    Raises:
+        LimpidError: an unknown name.
+    """
+    if wish in DTYPES:
+        return DTYPES[wish]
+    if wish != "auto":
+        raise LimpidError(f"no dtype is called '{wish}'; there are auto, float32 and bfloat16.")
+    if device.type == "cpu":
+        rates = [matmul_rate(dtype, "cpu", 512, 0.05) for dtype in (torch.bfloat16, torch.float32)]
+        return torch.bfloat16 if rates[0] > 2 * rates[1] else torch.float32
+    return torch.bfloat16
+
+
+def keep_memory() -> None:
+    """Tell glibc to keep freed memory instead of giving it back to the system and faulting it in again.
+
+    Training frees and takes the same large buffers thousands of times; each return costs more than the product in it.
+    Elsewhere than on Linux with glibc this does nothing.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+        libc.mallopt(-3, 2**31 - 1)  # M_MMAP_THRESHOLD
+
+
+def can_compile() -> bool:
+    """Whether torch.compile finds what it needs for this machine: a C++ compiler."""
+    return any(shutil.which(name) for name in ("g++", "c++", "clang++"))
+
+
+def peak_rss_bytes() -> int:
+    """The largest resident memory this process has had, in bytes."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

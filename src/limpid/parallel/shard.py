@@ -1,0 +1,25 @@
+"""FSDP2 applied from outside to a built model."""
+
+from __future__ import annotations
+
+import torch
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
+from limpid.models.llama import Llama
+from limpid.parallel.environment import World
+
+
+def shard(model: Llama, world: World, dtype: torch.dtype) -> Llama:
+    """Share parameters, gradients and optimizer state among the processes, block by block; one process: unchanged.
+
+    Weights are gathered in ``dtype`` and gradients reduced in float32.
+    """
+    if world.size == 1:
+        return model
+    mesh = init_device_mesh(world.device.type, (world.size,))
+    policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
+    for block in model.blocks:
+        fully_shard(block, mesh=mesh, mp_policy=policy)
+    fully_shard(model, mesh=mesh, mp_policy=policy)
+    return model

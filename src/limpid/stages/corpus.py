@@ -1,0 +1,45 @@
+"""A recipe's text made ready: splits -> tokenizer -> token stores, each made once and found again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from limpid.core.errors import LimpidError
+from limpid.core.paths import atomic_write_text
+from limpid.data import token_store
+from limpid.data.corpus import resolve
+from limpid.data.document import Document, Split
+from limpid.data.token_store import TokenStore
+from limpid.stages.recipe import Recipe
+from limpid.text.tokenizer import Tokenizer, train
+
+
+def splits(recipe: Recipe) -> dict[Split, Iterable[Document]]:
+    """The documents that ``data.path`` means."""
+    return resolve(recipe.data.path, text_key=recipe.data.text_key or "text")
+
+
+def tokenizer_for(recipe: Recipe, path: Path) -> Tokenizer:
+    """The tokenizer at ``path``, or one learnt from the training text and saved there."""
+    if path.exists():
+        return Tokenizer.load(path)
+    tokenizer = train(recipe.tokenizer, (document.text for document in splits(recipe)["train"]))
+    atomic_write_text(path, tokenizer.to_json())
+    return tokenizer
+
+
+def stores_for(recipe: Recipe, tokenizer: Tokenizer, folder: Path) -> dict[Split, TokenStore]:
+    """Token stores of all splits in ``folder``; a split that is whole there already is only opened."""
+    documents = None
+    stores: dict[Split, TokenStore] = {}
+    for split in ("train", "validation", "test"):
+        path = folder / f"{split}.bin"
+        if token_store.exists(path, tokenizer):
+            stores[split] = token_store.open_store(path, tokenizer)
+            continue
+        documents = documents or splits(recipe)
+        stores[split] = token_store.write(path, tokenizer, documents.get(split, ()))
+    if len(stores["validation"].ids) < 2:
+        raise LimpidError(f"data.path = {recipe.data.path} leaves no validation text; bring more text.")
+    return stores

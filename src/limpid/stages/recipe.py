@@ -1,0 +1,96 @@
+"""The recipe of a run: the sections of every room, in one frozen table."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from limpid.checkpoint.store import CheckpointSection
+from limpid.core.recipe import Section
+from limpid.models.registry import ModelSection
+from limpid.text.tokenizer import TokenizerSection
+from limpid.training.optim import OptimSection
+from limpid.training.schedule import ScheduleSection
+
+Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+
+
+class DataSection(Section):
+    """path: a catalogue name (``python-docs`` needs no download), a file, a folder or a glob. text_key: the field."""
+
+    path: str = "python-docs"
+    text_key: str | None = None
+
+
+class TrainSection(Section):
+    """steps: optimizer steps; None: enough for 20 tokens a parameter that multiplies (Hoffmann et al. 2022).
+
+    tokens_per_step: positions of the global batch. micro_tokens: positions computed at once by one process.
+    dtype: ``auto`` is bfloat16 where the hardware is fast at it. compile: ``auto`` compiles runs of over 200 steps
+    where a C++ compiler (or a GPU) is there.
+    """
+
+    steps: Count | None = None
+    tokens_per_step: Count = 4096
+    micro_tokens: Count = 4096
+    seed: int = 0
+    device: str = "auto"
+    dtype: str = "auto"
+    compile: Literal["auto"] | bool = "auto"
+    sample_prompt: str = ""
+
+
+class EvalSection(Section):
+    """every: steps between looks at the validation text (0: only at the end). tokens: of it, each time (0: all)."""
+
+    every: Whole = 200
+    tokens: Whole = 16_384
+    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
+
+
+class SftSection(Section):
+    """path: conversations (``python-docs``, or a JSONL file). conversations: how many to draw from python-docs.
+
+    text_share: part of each batch that is pretraining text, against forgetting.
+    """
+
+    path: str = "python-docs"
+    conversations: Count = 40_000
+    steps: Count = 400
+    tokens_per_step: Count = 4096
+    lr_factor: Annotated[float, Field(gt=0)] = 0.5
+    text_share: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    warmup_steps: Whole = 20
+    decay: Annotated[float, Field(ge=0, le=1)] = 0.7
+
+
+class GrpoSection(Section):
+    """prompts x samples answers a step; kl: weight of the divergence from the SFT model; max_kl stops the run."""
+
+    steps: Count = 60
+    prompts: Count = 16
+    samples: Count = 8
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    max_tokens: Count = 48
+    lr_factor: Annotated[float, Field(gt=0)] = 0.05
+    kl: Annotated[float, Field(ge=0)] = 0.05
+    max_kl: Annotated[float, Field(gt=0)] = 0.5
+    text_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    warmup_steps: Whole = 5
+
+
+class Recipe(Section):
+    """One run, or one line of stages: ``data`` to ``eval`` shape pretraining, the later sections their own stage."""
+
+    data: DataSection = DataSection()
+    tokenizer: TokenizerSection = TokenizerSection()
+    model: ModelSection = ModelSection()
+    train: TrainSection = TrainSection()
+    optim: OptimSection = OptimSection()
+    schedule: ScheduleSection = ScheduleSection()
+    checkpoint: CheckpointSection = CheckpointSection()
+    eval: EvalSection = EvalSection()
+    sft: SftSection = SftSection()
+    grpo: GrpoSection = GrpoSection()

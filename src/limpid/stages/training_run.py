@@ -1,0 +1,218 @@
+"""What pretraining, fine-tuning and RL have in common: one folder, one lock, one loop, and a resume to the bit."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from limpid.checkpoint import store
+from limpid.checkpoint.shards import read_shards
+from limpid.core.errors import Interrupted, LimpidError
+from limpid.core.logging import MetricsLog
+from limpid.core.paths import RunLock, atomic_write_text, clean_leftovers, ensure_directory
+from limpid.core.recipe import dumps
+from limpid.core.signals import StopRequest
+from limpid.data.batches import Batches
+from limpid.models.llama import Llama
+from limpid.models.registry import flops_per_token
+from limpid.parallel.environment import World
+from limpid.parallel.hardware import can_compile, compute_dtype, keep_memory, matmul_rate, peak_rss_bytes
+from limpid.parallel.shard import shard
+from limpid.stages.events import Evaluated, Event, Finished, Sampled, Saved, Started
+from limpid.stages.recipe import Recipe
+from limpid.text.tokenizer import Tokenizer
+from limpid.training.fit import fit
+from limpid.training.objectives.next_token import Objective
+from limpid.training.optim import Optimizers
+
+COMPILE_FROM = 1_000_000
+"""Positions a run must compute before ``train.compile = auto`` finds compiling worth its time."""
+
+
+class Job(NamedTuple):
+    """What one stage trains, once its folder is open.
+
+    measure: held-out measures by name, cheap enough to take often. lower_is_better: the one that decides the best
+    checkpoint. extra: more numbers for a step's line in the metrics. conclude: the summary's measures and answers.
+    """
+
+    model: Llama
+    tokenizer: Tokenizer
+    objective: Objective
+    batches: Batches
+    optimizers: Optimizers
+    steps: int
+    schedule: Callable[[int], float]
+    micro_rows: int
+    measure: Callable[[], dict[str, float]]
+    lower_is_better: str
+    sample: Callable[[], tuple[str, str]] | None
+    extra: Callable[[], Mapping[str, float]]
+    conclude: Callable[[], dict[str, Any]]
+
+
+def prepare_model(model: Llama, recipe: Recipe, world: World, steps: int) -> tuple[Llama, bool]:
+    """Move, share and, where it pays, compile a model; also whether it was compiled."""
+    keep_memory()
+    model.to(world.device)
+    dtype = compute_dtype(recipe.train.dtype, world.device)
+    shard(model, world, dtype)
+    wish = recipe.train.compile
+    positions = steps * recipe.train.tokens_per_step
+    compiled = can_compile() and positions >= COMPILE_FROM if wish == "auto" else wish
+    if compiled:
+        for block in model.blocks:
+            block.compile(dynamic=False)
+    return model, compiled
+
+
+def train_stage(
+    stage: str, recipe: Recipe, out: Path, world: World, *, resume: bool, prepare: Callable[[Path], Job]
+) -> Iterator[Event]:
+    """Run a stage in ``out`` to its end, or to a signal; ``prepare`` is called once the folder is ours.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM came; everything up to the last finished step is saved.
+        LimpidError: ``out`` holds a run and ``resume`` was not asked for, or its recipe is another one.
+    """
+    with ExitStack() as stack:
+        stop = stack.enter_context(StopRequest())
+        if world.leads:
+            ensure_directory(out)
+            stack.enter_context(RunLock(out))
+            clean_leftovers(out)
+            clean_leftovers(out / "checkpoints")
+            _claim(stage, recipe, out, resume)
+        world.wait()
+        began = time.perf_counter()
+        job = prepare(out)
+        done = _restore(out, job, world) if resume else {}
+        start = int(done.get("step", 0))
+        compiled = any(block._compiled_call_impl is not None for block in job.model.blocks)
+        dtype = compute_dtype(recipe.train.dtype, world.device)
+        parameters = sum(p.numel() for p in job.model.parameters())
+        yield Started(stage, start, job.steps, parameters, str(world.device), str(dtype).removeprefix("torch."), compiled)
+        log = stack.enter_context(MetricsLog(out, step=start)) if world.leads else None
+        clock = _Clock(done)
+        best: dict[str, Any] = done.get("best", {})
+
+        def save(step: int) -> Saved:
+            path = store.checkpoint_path(out, step)
+            names = {p: name for name, p in job.model.named_parameters()}
+            state = {"stage": stage, "step": step, "best": best, **clock.state()}
+            store.write(path, job.model, job.tokenizer, state, world, job.optimizers.tensors(names))
+            if world.leads:
+                store.prune(out, recipe.checkpoint.keep, best.get("step"))
+            return Saved(step, path)
+
+        def evaluate(step: int) -> Evaluated:
+            nonlocal best
+            values = job.measure()
+            value = values.get(job.lower_is_better)
+            if value is not None and value < best.get("value", float("inf")):
+                best = {"step": step, "value": value}
+            if log:
+                log.write(step, values)
+            return Evaluated(step, values)
+
+        reports = fit(
+            job.model, job.objective, job.batches, job.optimizers,
+            start=start, steps=job.steps, schedule=job.schedule, clip=recipe.optim.clip,
+            micro_rows=job.micro_rows, seed=recipe.train.seed, world=world,
+        )  # fmt: skip
+        saved = start
+        for report in reports:
+            clock.add(report.tokens, report.seconds)
+            if log:
+                speed = report.tokens / report.seconds
+                log.write(report.step, {**report._asdict(), "tokens_per_second": speed, **job.extra()} | {})
+            yield report
+            last = report.step == job.steps
+            if last or (recipe.eval.every and report.step % recipe.eval.every == 0):
+                yield evaluate(report.step)
+                if job.sample is not None and world.leads:
+                    yield Sampled(report.step, *job.sample())
+            stopped = world.any(stop.code is not None)
+            if last or stopped or (recipe.checkpoint.every and report.step % recipe.checkpoint.every == 0):
+                yield save(report.step)
+                saved = report.step
+            if stopped and not last:
+                code = stop.code or 143
+                raise Interrupted(f"stopped at step {saved} of {job.steps}; --resume continues from there.", code)
+        rate = matmul_rate(dtype, world.device.type)
+        summary = {
+            "stage": stage,
+            "steps": job.steps,
+            "seconds": time.perf_counter() - began + clock.before,
+            **clock.state(),
+            "tokens_per_second": clock.tokens / max(clock.train_seconds, 1e-9),
+            "flops_per_second": clock.tokens * flops_per_token(job.model, job.model.config.context)
+            / max(clock.train_seconds, 1e-9),
+            "matmul_flops_per_second": rate,
+            "dtype": str(dtype).removeprefix("torch."),
+            "parameters": parameters,
+            "best": best,
+            **job.conclude(),
+            "peak_rss_bytes": peak_rss_bytes(),
+        }  # fmt: skip
+        summary["seconds"] = time.perf_counter() - began + clock.before
+        if world.leads:
+            atomic_write_text(out / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False))
+        yield Finished(stage, summary)
+
+
+class _Clock:
+    """Time and tokens of a run, over all its sittings. The first step's time, compiling included, counts."""
+
+    def __init__(self, done: dict[str, Any]) -> None:
+        self.tokens = int(done.get("tokens", 0))
+        self.train_seconds = float(done.get("train_seconds", 0.0))
+        self.before = float(done.get("train_seconds", 0.0))
+
+    def add(self, tokens: int, seconds: float) -> None:
+        self.tokens += tokens
+        self.train_seconds += seconds
+
+    def state(self) -> dict[str, float]:
+        return {"tokens": self.tokens, "train_seconds": self.train_seconds}
+
+
+def _claim(stage: str, recipe: Recipe, out: Path, resume: bool) -> None:
+    """Save the recipe in a new folder; in one with a run, demand ``resume`` and the same recipe."""
+    saved = out / "recipe.toml"
+    text = f'# limpid {stage}\n{dumps(recipe)}'
+    if not store.steps_of(out):
+        atomic_write_text(saved, text)
+        return
+    if not resume:
+        raise LimpidError(f"{out} already holds a run: add --resume to continue it, or give another --out.")
+    if saved.read_text(encoding="utf-8") != text:
+        before, now = saved.read_text(encoding="utf-8").splitlines(), text.splitlines()
+        changed = sorted(set(now) - set(before)) + sorted(set(before) - set(now))
+        raise LimpidError(f"{out} was begun with another recipe ({changed[0]}); resume it with the same one.")
+
+
+def _restore(out: Path, job: Job, world: World) -> dict[str, Any]:
+    """Load the newest checkpoint of ``out`` into the job; {} where there is none."""
+    steps = store.steps_of(out)
+    if not steps:
+        return {}
+    folder = store.checkpoint_path(out, steps[-1])
+    if world.leads:
+        store.verify(folder)
+    checkpoint_tokenizer = Tokenizer.load(folder / "tokenizer.json")
+    if checkpoint_tokenizer.fingerprint != job.tokenizer.fingerprint:
+        raise LimpidError(f"{folder} was trained with another tokenizer than {out / 'tokenizer.json'}.")
+    store.load_tensors(job.model, read_shards(folder, "model"), str(folder))
+    names = {p: name for name, p in job.model.named_parameters()}
+    job.optimizers.load_tensors(names, read_shards(folder, "optimizer"))
+    state: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    return state
+
+

@@ -1,0 +1,76 @@
+"""The chat template: a conversation as token ids, with the weights that say which of them are learnt.
+
+    <|endoftext|> [<|system|> ... <|end|>] (<|user|> ... <|end|> <|assistant|> ... <|end|>)*
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from limpid.core.errors import LimpidError
+from limpid.text.tokenizer import Tokenizer
+
+Message = Mapping[str, str]
+ROLES = ("system", "user", "assistant")
+
+
+class RenderedChat(NamedTuple):
+    """ids and, for each, 1.0 where it is the assistant's to produce (its words and the end of its turn), else 0.0."""
+
+    ids: list[int]
+    weights: list[float]
+
+
+def render(tokenizer: Tokenizer, messages: Sequence[Message]) -> RenderedChat:
+    """Token ids of a whole conversation.
+
+    Raises:
+        LimpidError: no messages, an unknown role, or a message without text.
+    """
+    check_messages(messages)
+    opening = {"system": tokenizer.system, "user": tokenizer.user, "assistant": tokenizer.assistant}
+    ids, weights = [tokenizer.end_of_text], [0.0]
+    for message in messages:
+        body = tokenizer.encode(message["content"])
+        learnt = 1.0 if message["role"] == "assistant" else 0.0
+        ids += [opening[message["role"]], *body, tokenizer.end_of_turn]
+        weights += [0.0, *([learnt] * (len(body) + 1))]
+    return RenderedChat(ids, weights)
+
+
+def prompt(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
+    """Token ids up to and including the mark after which the assistant speaks."""
+    return [*render(tokenizer, messages).ids, tokenizer.assistant]
+
+
+def fitting_prompt(tokenizer: Tokenizer, messages: Sequence[Message], room: int) -> list[int]:
+    """`prompt`, with the oldest turns (never a system message) left out until it has at most ``room`` tokens.
+
+    Raises:
+        LimpidError: the last message alone is too long.
+    """
+    system = [m for m in messages if m["role"] == "system"]
+    turns = [m for m in messages if m["role"] != "system"]
+    while True:
+        ids = prompt(tokenizer, [*system, *turns])
+        if len(ids) <= room:
+            return ids
+        if len(turns) <= 1:
+            raise LimpidError(
+                f"the message is {len(ids)} tokens long and this model has room for {room}; shorten it."
+            )
+        turns = turns[1:]
+        while len(turns) > 1 and turns[0]["role"] != "user":
+            turns = turns[1:]
+
+
+def check_messages(messages: Sequence[Message]) -> None:
+    """Raise LimpidError where a conversation is empty or a message lacks a known role or its text."""
+    if not messages:
+        raise LimpidError("the conversation is empty; give at least one message.")
+    for number, message in enumerate(messages, start=1):
+        if message.get("role") not in ROLES:
+            raise LimpidError(f"message {number} has the role {message.get('role')!r}; it must be one of {ROLES}.")
+        if not isinstance(message.get("content"), str):
+            raise LimpidError(f"message {number} has no text in 'content'.")

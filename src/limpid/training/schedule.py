@@ -1,0 +1,44 @@
+"""Learning-rate schedules: the factor on the base rate as a pure function of the step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from limpid.core.recipe import Section
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class ScheduleSection(Section):
+    """Warm-up, then ``stable`` (constant, then linear to the floor; Hu et al. 2024) or ``cosine`` (Loshchilov 2017).
+
+    warmup_steps: linear rise from 1/warmup_steps. decay: share of all steps in the final fall of the stable kind.
+    floor: the factor at the end.
+    """
+
+    kind: Literal["stable", "cosine"] = "stable"
+    warmup_steps: Annotated[int, Field(ge=0)] = 40
+    decay: Fraction = 0.65
+    floor: Fraction = 0.0
+
+
+def factor(section: ScheduleSection, steps: int) -> Callable[[int], float]:
+    """step (0-based) -> factor in (0, 1], for a run of ``steps``."""
+    fall_from = steps - section.decay * steps
+
+    def at(step: int) -> float:
+        warm = min(1.0, (step + 1) / section.warmup_steps) if section.warmup_steps else 1.0
+        if section.kind == "cosine":
+            span = max(1, steps - section.warmup_steps)
+            passed = min(1.0, max(0, step - section.warmup_steps) / span)
+            shape = (1 + math.cos(math.pi * passed)) / 2
+        else:
+            left = steps - step
+            shape = 1.0 if step < fall_from else left / max(1.0, steps - fall_from)
+        return warm * (section.floor + (1 - section.floor) * shape)
+
+    return at

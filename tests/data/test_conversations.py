@@ -1,0 +1,155 @@
+"""What is asked in an evaluation is never asked in training, and every question has one right answer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from limpid.core.errors import LimpidError
+from limpid.data.conversations import (
+    ASKED_OF_NAMES,
+    EVALUATIONS,
+    FAKE_NAMES,
+    MIXTURE,
+    PHRASINGS,
+    RL_MIXTURE,
+    Conversation,
+    Dialogues,
+    admission,
+    grade,
+    is_held_out_sum,
+)
+from limpid.data.python_docs import identifiers
+
+DIGEST = """
+import hashlib
+from limpid.data.conversations import EVALUATIONS, Dialogues
+d = Dialogues(3)
+data = [(d.training(i), d.rl_prompts(i)) for i in range(500)], [d.evaluation(k, 50) for k in EVALUATIONS]
+digest = hashlib.sha256(repr(data).encode()).hexdigest()
+"""
+
+
+@pytest.fixture(scope="module")
+def dialogues() -> Dialogues:
+    return Dialogues()
+
+
+@pytest.fixture(scope="module")
+def training(dialogues: Dialogues) -> list[Conversation]:
+    return [dialogues.training(index) for index in range(20_000)]
+
+
+def questions(conversation: Conversation) -> list[str]:
+    return [message["content"] for message in conversation.messages if message["role"] == "user"]
+
+
+def test_every_process_sees_the_same(dialogues: Dialogues) -> None:
+    here: dict[str, str] = {}
+    exec(DIGEST, here)
+    path = os.pathsep.join(filter(None, sys.path))
+    environment = {**os.environ, "PYTHONHASHSEED": "12", "PYTHONPATH": path}
+    command = [sys.executable, "-c", DIGEST + "print(digest)"]
+    there = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    assert here["digest"] == there
+    assert dialogues.training(7) == Dialogues().training(7) != Dialogues(1).training(7)
+
+
+def test_pools(dialogues: Dialogues) -> None:
+    assert len(dialogues.seen) >= 600
+    assert len(dialogues.held_out) >= 100
+    assert not {f.name for f in dialogues.seen} & {f.name for f in dialogues.held_out}
+    summaries = [f.summary for f in (*dialogues.seen, *dialogues.held_out)]
+    assert len(set(summaries)) == len(summaries)
+    assert all(f.split != "test" for f in dialogues.seen)
+    assert {pool: len(names) for pool, names in dialogues.fakes.items()} == FAKE_NAMES
+    fakes = [name for names in dialogues.fakes.values() for name in names]
+    assert len(set(fakes)) == len(fakes)
+    assert not set(fakes) & identifiers()
+
+
+def test_phrasings_are_many_and_apart() -> None:
+    for kind, phrasings in PHRASINGS.items():
+        assert len(phrasings.train) >= 10, kind
+        assert len(phrasings.held_out) >= 3, kind
+        assert len(set(phrasings.all)) == len(phrasings.all), kind
+    everything = [wording for phrasings in PHRASINGS.values() for wording in phrasings.all]
+    assert len(set(everything)) == len(everything)
+
+
+def test_the_mixture_is_what_it_says(training: list[Conversation]) -> None:
+    assert sum(MIXTURE.values()) == pytest.approx(1)
+    assert sum(RL_MIXTURE.values()) == pytest.approx(1)
+    for kind, share in MIXTURE.items():
+        assert sum(c.kind == kind for c in training) / len(training) == pytest.approx(share, abs=0.015)
+
+
+def test_evaluations_are_never_trained(dialogues: Dialogues, training: list[Conversation]) -> None:
+    trained = {question for conversation in training for question in questions(conversation)}
+    for kind in EVALUATIONS:
+        asked = [questions(c)[-1] for c in dialogues.evaluation(kind)]
+        assert not trained & set(asked), kind
+        if kind not in ("greeting", "identity"):
+            assert len(set(asked)) == len(asked) >= 600, kind
+    words = {word.strip("?.:()") for question in trained for word in question.split()}
+    assert not words & {f.name for f in dialogues.held_out}
+    assert not words & {name for pool in ("rl", "test") for name in dialogues.fakes[pool]}
+
+
+def test_held_out_sums_are_never_trained(dialogues: Dialogues, training: list[Conversation]) -> None:
+    held_out = {c.subject for c in dialogues.evaluation("arithmetic")}
+    answers = {m["content"] for c in training for m in c.messages if m["role"] == "assistant"}
+    assert not held_out & {answer.split(" = ")[0] for answer in answers if " = " in answer}
+    assert is_held_out_sum(17, "+", 25) == is_held_out_sum(25, "+", 17)
+    assert sum(is_held_out_sum(a, "-", b) for a in range(100) for b in range(100)) == pytest.approx(1000, abs=120)
+    small = Dialogues(largest_operand=9)
+    assert all(int(part) <= 9 for c in small.evaluation("arithmetic") for part in c.subject.split()[::2])
+
+
+def test_one_question_has_one_answer(training: list[Conversation]) -> None:
+    answers: dict[str, str] = {}
+    for conversation in training:
+        for asked, answered in zip(conversation.messages[::2], conversation.messages[1::2], strict=True):
+            assert (asked["role"], answered["role"]) == ("user", "assistant")
+            assert answers.setdefault(asked["content"], answered["content"]) == answered["content"]
+            assert 0 < len(answered["content"]) <= 120
+            assert len(asked["content"]) <= 120
+        assert conversation.expected == conversation.messages[-1]["content"]
+        assert conversation.prompt == conversation.messages[:-1]
+    assert sum(len(c.messages) > 2 for c in training) > 1000
+
+
+def test_rl_asks_what_it_may(dialogues: Dialogues) -> None:
+    seen = {f.name for f in dialogues.seen}
+    for conversation in map(dialogues.rl_prompts, range(3000)):
+        if conversation.kind in ASKED_OF_NAMES:
+            assert conversation.subject in seen
+        elif conversation.kind == "unknown":
+            assert conversation.subject in dialogues.fakes["rl"]
+        else:
+            a, operation, b = conversation.subject.split()
+            assert conversation.kind == "arithmetic"
+            assert not is_held_out_sum(int(a), operation, int(b))
+
+
+def test_grade(dialogues: Dialogues) -> None:
+    known, unknown = dialogues.evaluation("description", 1)[0], dialogues.evaluation("unknown", 1)[0]
+    assert grade(known, f" {known.expected}\n") == "right"
+    assert grade(known, admission(known.subject)) == "admitted"
+    assert grade(known, admission("something_else")) == "wrong"
+    assert grade(known, known.expected.lower()) == "wrong"
+    assert grade(known, "") == "wrong"
+    assert grade(unknown, admission(unknown.subject)) == "right"
+    assert grade(unknown, known.expected) == "wrong"
+    product = next(c for c in dialogues.evaluation("arithmetic") if " x " in c.subject)
+    a, _, b = product.subject.split()
+    assert grade(product, f"{a} x {b} = {int(a) * int(b)}.") == "right"
+    assert grade(product, f"{a} x {b} = 100.") == "wrong"
+
+
+def test_an_unknown_evaluation_names_the_nearest() -> None:
+    with pytest.raises(LimpidError, match="Did you mean 'module'"):
+        Dialogues().evaluation("modul")
