@@ -129,14 +129,17 @@ def load_tensors(model: nn.Module, tensors: dict[str, Tensor], where: str) -> No
 
 
 def find(path: Path) -> Path:
-    """The checkpoint folder meant by ``path``: itself, a run's newest, or a demo's last finished stage's."""
+    """The checkpoint folder meant by ``path``: itself, a run's newest, or the newest of a line's last stage.
+
+    Of a line of stages the last finished one counts; where none is finished, the last with a checkpoint.
+    """
     if (path / "checksums.json").is_file():
         return path
     if steps := steps_of(path):
         return checkpoint_path(path, steps[-1])
-    for stage in reversed(STAGES):
-        if (path / stage / "summary.json").is_file() and (steps := steps_of(path / stage)):
-            return checkpoint_path(path / stage, steps[-1])
+    begun = [path / stage for stage in reversed(STAGES) if steps_of(path / stage)]
+    for run in [run for run in begun if (run / "summary.json").is_file()] or begun:
+        return checkpoint_path(run, steps_of(run)[-1])
     if not path.exists():
         siblings = sorted(p.name for p in path.parent.iterdir() if p.is_dir()) if path.parent.is_dir() else []
         there = f" {path.parent} holds: {', '.join(siblings)}." if siblings else ""

@@ -19,12 +19,14 @@ class Batch(NamedTuple):
 
     inputs, targets: (B, T) int64; weights: (B, T) float32, how much each target counts.
     segments: (B, T) int64 document numbers where documents must not see each other, else None.
+    advantages: (B, T) float32, how much better than expected the answer of a token was, for policy gradients only.
     """
 
     inputs: Tensor
     targets: Tensor
     weights: Tensor
     segments: Tensor | None = None
+    advantages: Tensor | None = None
 
     def rows(self, start: int, stop: int) -> Batch:
         """The rows start..stop-1."""

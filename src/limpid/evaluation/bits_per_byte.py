@@ -47,9 +47,9 @@ def score_text(
     model.eval()
     for at in range(0, len(starts), rows):
         chosen = list(starts[at : at + rows])
-        inputs = torch.zeros(len(chosen), context, dtype=torch.int64)
+        inputs = torch.zeros(rows, context, dtype=torch.int64)  # always as many rows: one shape to compile
         targets = torch.zeros_like(inputs)
-        counts = torch.zeros(len(chosen), context)
+        counts = torch.zeros(rows, context)
         for row, begin in enumerate(chosen):
             end = min(begin + fresh, last)  # this window is responsible for targets begin+1 .. end
             first = max(0, end - context)
@@ -62,8 +62,8 @@ def score_text(
         losses = torch.stack(
             [torch.nn.functional.cross_entropy(row.float(), t, reduction="none") for row, t in zip(logits, targets, strict=True)]
         )
-        window_nats += (losses * counts).sum(1).tolist()
-        window_tokens += counts.sum(1).tolist()
+        window_nats += (losses * counts).sum(1).tolist()[: len(chosen)]
+        window_tokens += counts.sum(1).tolist()[: len(chosen)]
     model.train(was_training)
     nats, count = np.array(window_nats), np.array(window_tokens)
     bytes_per_token = store.bytes / max(1, len(store.ids))

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from limpid.models.llama import Llama
 from limpid.models.registry import build
 
 
 def inference_copy(model: Llama, dtype: torch.dtype) -> Llama:
-    """A frozen copy of ``model`` with its matrices in ``dtype`` (norm weights stay float32)."""
+    """A frozen copy of ``model`` with its matrices in ``dtype`` (norm weights stay float32).
+
+    A sharded model is gathered whole, so every process must call this together.
+    """
     copy = build(model.config)
     for parameter in copy.parameters():
         parameter.requires_grad_(False)
         if parameter.dim() >= 2:
             parameter.data = parameter.data.to(dtype)
-    device = next(model.parameters()).device
-    copy.to(device).eval()
+    copy.to(next(model.parameters()).device).eval()
     refresh(copy, model)
     return copy
 
@@ -26,4 +29,4 @@ def inference_copy(model: Llama, dtype: torch.dtype) -> Llama:
 def refresh(copy: nn.Module, model: nn.Module) -> None:
     """Copy the present weights of ``model`` into an inference copy made earlier."""
     for target, source in zip(copy.parameters(), model.parameters(), strict=True):
-        target.copy_(source)
+        target.copy_(source.full_tensor() if isinstance(source, DTensor) else source)

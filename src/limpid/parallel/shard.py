@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
 from limpid.models.llama import Llama
 from limpid.parallel.environment import World
@@ -23,3 +23,9 @@ def shard(model: Llama, world: World, dtype: torch.dtype) -> Llama:
         fully_shard(block, mesh=mesh, mp_policy=policy)
     fully_shard(model, mesh=mesh, mp_policy=policy)
     return model
+
+
+def settle(model: Llama) -> None:
+    """Put gathered weights back into their shards: a forward without a backward leaves the root's gathered."""
+    if isinstance(model, FSDPModule):
+        model.reshard()

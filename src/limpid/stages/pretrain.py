@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from limpid.core.paths import runs_dir
 from limpid.core.recipe import load
 from limpid.data.batches import TextBatches
@@ -67,7 +69,7 @@ def pretrain(
             tokenizer=tokenizer,
             objective=NextToken(dtype, recipe.optim.z_loss),
             batches=TextBatches(stores["train"], config.context, rows, recipe.train.seed),
-            optimizers=build_optimizers(model, recipe.optim, config.d_model),
+            optimizers=build_optimizers(model, recipe.optim, config.d_model, dtype),
             steps=steps,
             schedule=factor(recipe.schedule, steps),
             micro_rows=max(1, recipe.train.micro_tokens // config.context),
@@ -91,5 +93,5 @@ def validation_scores(model: Llama, store: TokenStore, recipe: Recipe, world: Wo
 def sample_text(model: Llama, tokenizer: Tokenizer, recipe: Recipe, store: TokenStore) -> tuple[str, str]:
     """(prompt, continuation) to show how far the model has come."""
     prompt = recipe.train.sample_prompt or tokenizer.decode(store.ids[:12].tolist())
-    writer = LanguageModel(inference_copy(model, model.embedding.weight.dtype), tokenizer)
+    writer = LanguageModel(inference_copy(model, torch.float32), tokenizer)
     return prompt, writer.generate(prompt, max_tokens=48, temperature=0.7, seed=0)

@@ -23,7 +23,7 @@ from limpid.models.llama import Llama
 from limpid.models.registry import flops_per_token
 from limpid.parallel.environment import World
 from limpid.parallel.hardware import can_compile, compute_dtype, keep_memory, matmul_rate, peak_rss_bytes
-from limpid.parallel.shard import shard
+from limpid.parallel.shard import settle, shard
 from limpid.stages.events import Evaluated, Event, Finished, Sampled, Saved, Started
 from limpid.stages.recipe import Recipe
 from limpid.text.tokenizer import Tokenizer
@@ -114,6 +114,7 @@ def train_stage(
         def evaluate(step: int) -> Evaluated:
             nonlocal best
             values = job.measure()
+            settle(job.model)
             value = values.get(job.lower_is_better)
             if value is not None and value < best.get("value", float("inf")):
                 best = {"step": step, "value": value}
@@ -136,8 +137,9 @@ def train_stage(
             last = report.step == job.steps
             if last or (recipe.eval.every and report.step % recipe.eval.every == 0):
                 yield evaluate(report.step)
-                if job.sample is not None and world.leads:
+                if job.sample is not None:
                     yield Sampled(report.step, *job.sample())
+                    settle(job.model)
             stopped = world.any(stop.code is not None)
             if last or stopped or (recipe.checkpoint.every and report.step % recipe.checkpoint.every == 0):
                 yield save(report.step)

@@ -38,13 +38,13 @@ class OptimSection(Section):
     z_loss: NotNegative = 0.0
 
 
-def orthogonalise(stack: Tensor, steps: int = 5) -> Tensor:
+def orthogonalise(stack: Tensor, dtype: torch.dtype, steps: int = 5) -> Tensor:
     """Nearest semi-orthogonal matrices, approximately, by a quintic Newton-Schulz iteration (Jordan et al. 2024).
 
-    Shapes: stack (N, R, C), all N at once; computed in bfloat16. Singular values come out between about 0.7 and 1.2.
+    Shapes: stack (N, R, C), all N at once; computed in ``dtype``. Singular values come out between about 0.7 and 1.2.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = stack.bfloat16()
+    x = stack.to(dtype)
     tall = x.shape[-2] > x.shape[-1]
     if tall:
         x = x.mT
@@ -59,11 +59,15 @@ class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalised: every direction of a matrix moves by the same amount (Jordan et al. 2024).
 
     Matrices of one shape are stacked and orthogonalised together. Nesterov momentum; decoupled weight decay; the
-    step is scaled by sqrt(max(1, rows/columns)). A sharded (DTensor) gradient is gathered whole for the iteration.
+    step is scaled by sqrt(max(1, rows/columns)). A sharded (DTensor) gradient is gathered whole for the iteration,
+    which runs in ``dtype``: the compute dtype of the model.
     """
 
-    def __init__(self, params: Iterable[nn.Parameter], *, lr: float, momentum: float, weight_decay: float) -> None:
+    def __init__(
+        self, params: Iterable[nn.Parameter], *, lr: float, momentum: float, weight_decay: float, dtype: torch.dtype
+    ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -80,7 +84,7 @@ class Muon(torch.optim.Optimizer):
                 alike[p.shape].append((p, update.full_tensor() if isinstance(update, DTensor) else update))
             for shape, members in alike.items():
                 scale = max(1.0, shape[0] / shape[1]) ** 0.5
-                directions = orthogonalise(torch.stack([update for _, update in members]))
+                directions = orthogonalise(torch.stack([update for _, update in members]), self.dtype)
                 for (p, _), direction in zip(members, directions.to(p.dtype).unbind(), strict=True):
                     p.mul_(1 - group["lr"] * group["weight_decay"])
                     p.add_(_shared_like(p, direction), alpha=-group["lr"] * scale)
@@ -133,8 +137,8 @@ class Optimizers:
             owner[p].state[p][state_key] = _shared_like(p, value) if value.shape == p.shape else value
 
 
-def build_optimizers(model: nn.Module, section: OptimSection, d_model: int) -> Optimizers:
-    """AdamW over everything, or Muon over the blocks' matrices and AdamW over the rest."""
+def build_optimizers(model: nn.Module, section: OptimSection, d_model: int, dtype: torch.dtype) -> Optimizers:
+    """AdamW over everything, or Muon (iterating in ``dtype``) over the blocks' matrices and AdamW over the rest."""
     named = list(model.named_parameters())
     blocks = [p for name, p in named if p.dim() == 2 and name.startswith("blocks.")]
     embedding = [p for name, p in named if name.startswith("embedding.")]
@@ -156,5 +160,7 @@ def build_optimizers(model: nn.Module, section: OptimSection, d_model: int) -> O
         {"params": scalars, "lr": section.scalar_lr, "weight_decay": 0.0},
     ]
     adamw = torch.optim.AdamW([g for g in groups if g["params"]], betas=betas, eps=1e-10, fused=fused)
-    lr = section.lr or 0.02
-    return Optimizers([Muon(blocks, lr=lr, momentum=section.momentum, weight_decay=section.weight_decay), adamw])
+    muon = Muon(
+        blocks, lr=section.lr or 0.02, momentum=section.momentum, weight_decay=section.weight_decay, dtype=dtype
+    )
+    return Optimizers([muon, adamw])

@@ -1,0 +1,25 @@
+"""``limpid grpo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def grpo(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe or a .toml file; its [grpo] section is read.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value, for example grpo.kl=0.1.")] = None,
+    source: Annotated[Path | None, typer.Option("--from", help="The fine-tuned run; runs/RECIPE/sft.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder; runs/RECIPE/grpo unless given.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder, bit for bit.")] = False,
+) -> None:
+    """Improve a chat model by policy-gradient RL with a reward that can be checked."""
+    from limpid.cli.stage import run_folder, run_stage
+    from limpid.stages.grpo import grpo as stage
+
+    begin = source or run_folder(recipe, "sft")
+    run_stage(
+        "grpo", recipe, overrides, out, lambda loaded, folder, world: stage(loaded, begin, folder, world, resume=resume)
+    )

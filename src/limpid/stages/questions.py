@@ -1,0 +1,60 @@
+"""The questions that the demo's stages are measured by, and the five that every stage answers for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from limpid.data.conversations import EVALUATIONS, Conversation, Dialogues
+from limpid.evaluation.dialogue import grade_all, shares
+from limpid.inference.engine import Engine
+from limpid.text.tokenizer import Tokenizer
+
+QUICK = 48
+FULL = 660
+KINDS = ("description", "module", "signature", "arithmetic", "unknown")
+
+
+@cache
+def dialogues(seed: int) -> Dialogues:
+    """The one stream of conversations of a seed."""
+    return Dialogues(seed)
+
+
+def quick_measures(engine: Callable[[], Engine], tokenizer: Tokenizer, seed: int) -> dict[str, float]:
+    """Shares of right answers by kind over a few held-out questions; for ``unknown`` also the share of wrong ones."""
+    asked = {kind: dialogues(seed).evaluation(kind, QUICK) for kind in KINDS}
+    graded = grade_all(engine(), tokenizer, [c for group in asked.values() for c in group])
+    values: dict[str, float] = {}
+    at = 0
+    for kind, group in asked.items():
+        part = graded[at : at + len(group)]
+        at += len(group)
+        values[f"right/{kind}"] = sum(g.grade == "right" for g in part) / len(part)
+    values["wrong"] = sum(g.grade == "wrong" for g in graded) / len(graded)
+    return values
+
+
+def full_measures(engine: Engine, tokenizer: Tokenizer, seed: int) -> dict[str, Any]:
+    """Every kind of question, in phrasings never trained: {"description: right": {"value", "low", "high"}, ...}."""
+    measures = {}
+    for kind in EVALUATIONS:
+        graded = grade_all(engine, tokenizer, dialogues(seed).evaluation(kind, FULL))
+        for name, interval in shares(graded).items():
+            measures[f"{kind}: {name}"] = interval._asdict()
+    return measures
+
+
+def five_questions(seed: int) -> list[Conversation]:
+    """One of each kind that shows what a stage is for, the same for every stage."""
+    stream = dialogues(seed)
+    return [stream.evaluation(kind, 1)[0] for kind in ("description", "module", "signature", "arithmetic", "unknown")]
+
+
+def five_answers(engine: Engine, tokenizer: Tokenizer, seed: int) -> list[dict[str, Any]]:
+    """What the model says to the five."""
+    return [
+        {"prompt": g.conversation.prompt[-1]["content"], "answer": g.answer, "expected": g.conversation.expected, "grade": g.grade}
+        for g in grade_all(engine, tokenizer, five_questions(seed))
+    ]
