@@ -10,6 +10,10 @@ import torch
 from limpid.data.batches import Batch
 
 
+OPEN_ROWS = 64
+"""Rows kept open for later sequences; the fullest is closed first."""
+
+
 class Packed(NamedTuple):
     """The rows, and how many sequences were too long for one (left out; the caller tells the user)."""
 
@@ -42,7 +46,7 @@ def pack(sequences: Iterable[tuple[list[int], list[float]]], context: int, pad: 
             open_rows.append(place)
         rows[place].append((ids, weights))
         room[place] -= need
-        if room[place] < 8 or len(open_rows) > 64:
+        if len(open_rows) > OPEN_ROWS:
             open_rows.remove(min(open_rows, key=room.__getitem__))
     shape = (len(rows), context)
     inputs = torch.full(shape, pad)

@@ -7,13 +7,14 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from limpid.core.errors import LimpidError
 from limpid.core.seeding import generator
-from limpid.inference.cache import allocate, pick_rows
-from limpid.inference.sampler import Sampling, draw, penalise_repeats, shape_distribution
+from limpid.inference.cache import Cache, allocate, pick_rows
+from limpid.inference.sampler import Sampling, choose, penalise_repeats
 from limpid.models.llama import Llama
 
 Finish = Literal["stop", "length"]
@@ -78,42 +79,50 @@ class Engine:
         count = len(budget)
         seed = np.random.SeedSequence().generate_state(1)[0] if sampling.seed is None else sampling.seed
         noise = np.stack([generator(int(seed), "row", row).random(max(budget)) for row in range(count)])
-        seen = torch.zeros(count, self.config.vocab_size, dtype=torch.bool, device=self.device)
+        seen: Tensor | None = None
         if sampling.repetition_penalty != 1:
+            seen = torch.zeros(count, self.config.vocab_size, dtype=torch.bool, device=self.device)
             for row in range(count):
                 seen[row, torch.tensor(prompts[row // copies])] = True
 
+        slots = max(lengths[row // copies] + budget[row] for row in range(count))
+        rows = torch.arange(count)  # the row in each place of the batch
         with torch.inference_mode():
-            slots = max(n + b for n, b in zip(np.repeat(lengths, copies), budget, strict=True))
-            cache = allocate(self.config, len(prompts), int(slots), self.dtype, self.device)
+            cache = allocate(self.config, len(prompts), slots, self.dtype, self.device)
             padded = torch.zeros(len(prompts), max(lengths), dtype=torch.int64)
             for row, prompt in enumerate(prompts):
                 padded[row, : lengths[row]] = torch.tensor(prompt)
             hidden = self._forward(padded, torch.arange(max(lengths)).expand(padded.shape), cache, max(lengths))
             last = hidden[torch.arange(len(prompts)), torch.tensor(lengths) - 1]  # (P, D)
-            rows = torch.arange(count)
-            cache = pick_rows(cache, rows // copies) if copies > 1 else cache
-            last = last[rows // copies]
-        positions = torch.tensor(lengths).repeat_interleave(copies)  # where each row's next token goes
+            if copies > 1:
+                cache, last = pick_rows(cache, rows // copies), last[rows // copies]
+        positions = torch.tensor(lengths).repeat_interleave(copies)  # where the next token of each place goes
+        running = list(range(count))  # places whose row has not ended
         step = 0
-        while len(rows):
+        while running:
             with torch.inference_mode():
-                events, chosen = self._choose(last, rows, sampling, noise[:, step], seen, stop_ids, budget, step)
+                events, chosen = self._choose(
+                    last, rows, running, sampling, noise[:, step], seen, stop_ids, budget, step
+                )
             yield events
             step += 1
-            alive = torch.tensor(
-                [event.finish is None and not (cancelled and event.row in cancelled) for event in events]
-            )
+            running = [
+                place
+                for place, event in zip(running, events, strict=True)
+                if event.finish is None and not (cancelled and event.row in cancelled)
+            ]
+            if not running:
+                return
             with torch.inference_mode():
-                if not bool(alive.all()):
-                    rows, positions, chosen = rows[alive], positions[alive], chosen[alive]
-                    cache = pick_rows(cache, alive.nonzero().squeeze(1))
-                if len(rows):
-                    reach = int(positions.max()) + 1
-                    last = self._forward(chosen[:, None], positions[:, None], cache, reach)[:, 0]
-                    positions = positions + 1
+                if len(running) <= 0.75 * len(rows):  # until then ended rows ride along: closing up copies the cache
+                    keep = torch.tensor(running)
+                    rows, positions, chosen, cache = rows[keep], positions[keep], chosen[keep], pick_rows(cache, keep)
+                    running = list(range(len(rows)))
+                reach = int(positions[running].max()) + 1
+                last = self._forward(chosen[:, None], positions[:, None], cache, reach)[:, 0]
+                positions = (positions + 1).clamp_(max=slots - 1)
 
-    def _forward(self, ids: Tensor, positions: Tensor, cache: list, seen: int) -> Tensor:
+    def _forward(self, ids: Tensor, positions: Tensor, cache: Cache, seen: int) -> Tensor:
         return self.model(
             ids.to(self.device), dtype=self.dtype, positions=positions.to(self.device), cache=cache, seen=seen
         )
@@ -122,23 +131,23 @@ class Engine:
         self,
         last: Tensor,
         rows: Tensor,
+        running: Sequence[int],
         sampling: Sampling,
-        uniform: np.ndarray,
-        seen: Tensor,
+        uniform: npt.NDArray[np.float64],
+        seen: Tensor | None,
         stop_ids: Collection[int],
-        budget: list[int],
+        budget: Sequence[int],
         step: int,
     ) -> tuple[list[TokenEvent], Tensor]:
+        """The events of the running places, and the next token of every place (R,)."""
         logits = self.model.head(last).float()  # (R, V)
         own = logits.log_softmax(-1)
-        shaped = shape_distribution(
-            penalise_repeats(logits, seen[rows.to(self.device)], sampling.repetition_penalty), sampling
-        )
-        chosen = draw(shaped, torch.from_numpy(uniform[rows.numpy()]).to(self.device)).cpu()
-        picked = chosen[:, None].to(self.device)
-        logprobs = own.gather(1, picked).squeeze(1).tolist()
-        sampled = shaped.gather(1, picked).squeeze(1).log().tolist()
-        seen[rows.to(self.device), picked.squeeze(1)] = True
+        if seen is not None:
+            logits = penalise_repeats(logits, seen[rows.to(self.device)], sampling.repetition_penalty)
+        picked, drawn = choose(logits, sampling, torch.from_numpy(uniform[rows.numpy()]).to(self.device))
+        if seen is not None:
+            seen[rows.to(self.device), picked] = True
+        logprobs, sampled = own.gather(1, picked[:, None]).squeeze(1).tolist(), drawn.tolist()
         tops: list[list[tuple[int, float]]] = [[] for _ in logprobs]
         if sampling.alternatives:
             best = own.topk(min(sampling.alternatives, own.shape[-1]), dim=-1)
@@ -146,8 +155,11 @@ class Engine:
                 [(i, math.exp(v)) for i, v in zip(ids, values, strict=True)]
                 for ids, values in zip(best.indices.tolist(), best.values.tolist(), strict=True)
             ]
+        chosen = picked.cpu()
+        row_of, token_of = rows.tolist(), chosen.tolist()
         events = []
-        for place, (row, token) in enumerate(zip(rows.tolist(), chosen.tolist(), strict=True)):
+        for place in running:
+            row, token = row_of[place], token_of[place]
             finish: Finish | None = None
             if token in stop_ids:
                 finish = "stop"

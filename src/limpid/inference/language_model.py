@@ -56,12 +56,11 @@ class LanguageModel:
     def stream(self, prompt: str, **sampling: Any) -> Iterator[TextEvent]:
         """Continue ``prompt``, yielding each token as it is drawn; it ends at end-of-text, a stop string or max_tokens.
 
-        A prompt longer than the context keeps its end.
+        A prompt that leaves too little room (see `room`) keeps its end.
         """
-        ids = self.tokenizer.encode(prompt)
-        start = [] if ids else [self.tokenizer.end_of_text]
-        room = self.model.config.context - 1
-        return self._stream((start + ids)[-room:], _sampling(sampling), {self.tokenizer.end_of_text})
+        settings = _sampling(sampling)
+        ids = self.tokenizer.encode(prompt) or [self.tokenizer.end_of_text]
+        return self._stream(ids[-self.room(settings) :], settings, {self.tokenizer.end_of_text})
 
     def generate(self, prompt: str, **sampling: Any) -> str:
         """The continuation of ``prompt`` as one string."""
@@ -70,13 +69,17 @@ class LanguageModel:
     def stream_chat(self, messages: Sequence[Message], **sampling: Any) -> Iterator[TextEvent]:
         """The assistant's answer to a conversation, token by token; old turns that no longer fit are left out."""
         settings = _sampling(sampling)
-        reserve = min(settings.max_tokens, self.model.config.context // 4)
-        ids = fitting_prompt(self.tokenizer, messages, self.model.config.context - reserve)
+        ids = fitting_prompt(self.tokenizer, messages, self.room(settings))
         return self._stream(ids, settings, {self.tokenizer.end_of_turn, self.tokenizer.end_of_text})
 
     def chat(self, messages: Sequence[Message], **sampling: Any) -> str:
         """The assistant's answer as one string."""
         return "".join(event.text for event in self.stream_chat(messages, **sampling))
+
+    def room(self, sampling: Sampling) -> int:
+        """The tokens a prompt may have: the context but for a quarter of it, or max_tokens, kept for the answer."""
+        context = self.model.config.context
+        return context - max(1, min(sampling.max_tokens, context // 4))
 
     def _stream(self, ids: list[int], sampling: Sampling, stop_ids: Collection[int]) -> Iterator[TextEvent]:
         utf8, stops = Utf8Stream(), StopStrings(sampling.stop)

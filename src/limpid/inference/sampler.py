@@ -28,7 +28,7 @@ class Sampling(Section):
     min_p: Annotated[float, Field(ge=0, le=1)] = 0.0
     repetition_penalty: Annotated[float, Field(gt=0, le=10)] = 1.0
     max_tokens: Annotated[int, Field(ge=1)] = 200
-    seed: int | None = None
+    seed: Annotated[int, Field(ge=0)] | None = None
     stop: tuple[str, ...] = ()
     alternatives: Annotated[int, Field(ge=0, le=100)] = 0
 
@@ -41,26 +41,34 @@ def penalise_repeats(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
 
 
 def shape_distribution(logits: Tensor, sampling: Sampling) -> Tensor:
-    """Probabilities (B, V) float32 after temperature, top-k, top-p and min-p, in that order, each renormalised.
+    """Probabilities (B, V) float32 after temperature (above 0), top-k, top-p and min-p, in that order.
 
-    ``temperature`` 0 puts everything on the best token.
+    Top-p and min-p look at the probabilities that the filters before them leave, summing to one.
     """
-    logits = logits.float()
-    if sampling.temperature == 0:
-        return torch.nn.functional.one_hot(logits.argmax(-1), logits.shape[-1]).float()
-    scaled = logits / sampling.temperature
+    scaled = logits.float() / sampling.temperature
     if 0 < sampling.top_k < logits.shape[-1]:
         least = scaled.topk(sampling.top_k, dim=-1).values[:, -1:]
         scaled = scaled.masked_fill(scaled < least, -torch.inf)
     probabilities = scaled.softmax(-1)
+    if sampling.top_p == 1 and sampling.min_p == 0:
+        return probabilities
     if sampling.top_p < 1:
-        ordered, order = probabilities.sort(dim=-1, descending=True)
-        beyond = ordered.cumsum(-1) - ordered >= sampling.top_p  # the mass before a token already suffices
-        probabilities = probabilities.masked_fill(torch.zeros_like(beyond).scatter(1, order, beyond), 0.0)
+        ordered, order = _most_probable(probabilities, sampling.top_p)
+        needed = ordered.cumsum(-1) - ordered < sampling.top_p  # the mass before a token does not suffice yet
+        kept = torch.zeros_like(probabilities, dtype=torch.bool).scatter_(1, order, needed)
+        probabilities = probabilities.masked_fill(~kept, 0.0)
     if sampling.min_p > 0:
         least = probabilities.amax(-1, keepdim=True) * sampling.min_p
         probabilities = probabilities.masked_fill(probabilities < least, 0.0)
     return probabilities / probabilities.sum(-1, keepdim=True)
+
+
+def _most_probable(probabilities: Tensor, mass: float) -> tuple[Tensor, Tensor]:
+    """Probabilities and token ids in falling order, at least as many as sum to ``mass`` in every row."""
+    ordered, order = probabilities.topk(min(256, probabilities.shape[-1]), dim=-1)  # far cheaper than sorting them all
+    if bool((ordered.sum(-1) < mass).any()):
+        ordered, order = probabilities.sort(dim=-1, descending=True)
+    return ordered, order
 
 
 def draw(probabilities: Tensor, uniform: Tensor) -> Tensor:
@@ -68,6 +76,18 @@ def draw(probabilities: Tensor, uniform: Tensor) -> Tensor:
 
     One number decides one row, so a row's token depends on its own seed and nothing else in the batch.
     """
-    cumulative = probabilities.double().cumsum(-1)
-    target = uniform.double()[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, target, right=True).squeeze(1).clamp_(max=probabilities.shape[-1] - 1)
+    cumulative = probabilities.cumsum(-1)
+    total = cumulative[:, -1:].contiguous()
+    target = (uniform.double()[:, None] * total).to(cumulative.dtype)
+    last = torch.searchsorted(cumulative, total)  # the last token that has any probability, where target rounds to 1
+    return torch.searchsorted(cumulative, target, right=True).minimum(last).squeeze(1)
+
+
+def choose(logits: Tensor, sampling: Sampling, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """Token ids (B,), and the log-probability (B,) of each under the distribution it was drawn from."""
+    if sampling.temperature < 1e-4:  # 0, or so near that logits / temperature might overflow
+        chosen = logits.argmax(-1)
+        return chosen, torch.zeros(chosen.shape, device=chosen.device)
+    probabilities = shape_distribution(logits, sampling)
+    chosen = draw(probabilities, uniform)
+    return chosen, probabilities.gather(1, chosen[:, None]).squeeze(1).log()

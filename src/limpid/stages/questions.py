@@ -12,7 +12,6 @@ from limpid.inference.engine import Engine
 from limpid.text.tokenizer import Tokenizer
 
 QUICK = 48
-FULL = 660
 KINDS = ("description", "module", "signature", "arithmetic", "unknown")
 
 
@@ -36,11 +35,11 @@ def quick_measures(engine: Callable[[], Engine], tokenizer: Tokenizer, seed: int
     return values
 
 
-def full_measures(engine: Engine, tokenizer: Tokenizer, seed: int) -> dict[str, Any]:
-    """Every kind of question, in phrasings never trained: {"description: right": {"value", "low", "high"}, ...}."""
+def full_measures(engine: Engine, tokenizer: Tokenizer, seed: int, questions: int) -> dict[str, Any]:
+    """``questions`` of every kind, in phrasings never trained: {"description: right": {"value", "low", "high"}, ...}."""
     measures = {}
     for kind in EVALUATIONS:
-        graded = grade_all(engine, tokenizer, dialogues(seed).evaluation(kind, FULL))
+        graded = grade_all(engine, tokenizer, dialogues(seed).evaluation(kind, questions))
         for name, interval in shares(graded).items():
             measures[f"{kind}: {name}"] = interval._asdict()
     return measures
@@ -55,6 +54,11 @@ def five_questions(seed: int) -> list[Conversation]:
 def five_answers(engine: Engine, tokenizer: Tokenizer, seed: int) -> list[dict[str, Any]]:
     """What the model says to the five."""
     return [
-        {"prompt": g.conversation.prompt[-1]["content"], "answer": g.answer, "expected": g.conversation.expected, "grade": g.grade}
-        for g in grade_all(engine, tokenizer, five_questions(seed))
+        {
+            "prompt": graded.conversation.prompt[-1]["content"],
+            "answer": graded.answer,
+            "expected": graded.conversation.expected,
+            "grade": graded.grade,
+        }
+        for graded in grade_all(engine, tokenizer, five_questions(seed))
     ]

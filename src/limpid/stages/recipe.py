@@ -43,10 +43,14 @@ class TrainSection(Section):
 
 
 class EvalSection(Section):
-    """every: steps between looks at the validation text (0: only at the end). tokens: of it, each time (0: all)."""
+    """every: steps between looks at the validation text (0: only at the end). tokens: of it, each time (0: all).
+
+    overlap: share of the context that windows of the final test repeat. questions: of each kind, after sft and grpo.
+    """
 
     every: Whole = 200
     tokens: Whole = 16_384
+    questions: Count = 660
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
 
 

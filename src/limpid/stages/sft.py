@@ -71,7 +71,7 @@ def sft(recipe: Recipe, source: Path, out: Path, world: World, *, resume: bool =
             measures: dict[str, Any] = {"test bits per byte": score.bits_per_byte._asdict()}
             if not embedded:
                 return {"measures": measures}
-            measures |= full_measures(current(), tokenizer, recipe.train.seed)
+            measures |= full_measures(current(), tokenizer, recipe.train.seed, recipe.eval.questions)
             return {"measures": measures, "answers": five_answers(answering, tokenizer, recipe.train.seed)}
 
         optim = build_optimizers(model, recipe.optim, config.d_model, dtype)

@@ -1,6 +1,6 @@
 """The chat template: a conversation as token ids, with the weights that say which of them are learnt.
 
-    <|endoftext|> [<|system|> ... <|end|>] (<|user|> ... <|end|> <|assistant|> ... <|end|>)*
+<|endoftext|> [<|system|> ... <|end|>] (<|user|> ... <|end|> <|assistant|> ... <|end|>)*
 """
 
 from __future__ import annotations
@@ -57,9 +57,7 @@ def fitting_prompt(tokenizer: Tokenizer, messages: Sequence[Message], room: int)
         if len(ids) <= room:
             return ids
         if len(turns) <= 1:
-            raise LimpidError(
-                f"the message is {len(ids)} tokens long and this model has room for {room}; shorten it."
-            )
+            raise LimpidError(f"the message is {len(ids)} tokens long and this model has room for {room}; shorten it.")
         turns = turns[1:]
         while len(turns) > 1 and turns[0]["role"] != "user":
             turns = turns[1:]

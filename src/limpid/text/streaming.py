@@ -24,7 +24,8 @@ class StopStrings:
     """Watches a stream of text for stop strings, which may arrive split over several pieces.
 
     `push` returns the text that is certainly not part of one; after a match `stopped` is the stop string found, and
-    nothing more is released.
+    nothing more is released. The one that is complete first counts (of two that end together, the longer), so that
+    it does not matter how the text is cut into pieces.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
@@ -36,9 +37,9 @@ class StopStrings:
         if self.stopped is not None:
             return ""
         self._held += text
-        found = [(at, stop) for stop in self._stops if (at := self._held.find(stop)) >= 0]
+        found = [(at + len(stop), at, stop) for stop in self._stops if (at := self._held.find(stop)) >= 0]
         if found:
-            at, self.stopped = min(found)
+            _, at, self.stopped = min(found)
             released, self._held = self._held[:at], ""
             return released
         keep = max((self._overlap(stop) for stop in self._stops), default=0)

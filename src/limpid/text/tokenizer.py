@@ -48,10 +48,11 @@ class Tokenizer:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._backend.encode_special_tokens = True
-        missing = [token for token in SPECIAL_TOKENS if backend.token_to_id(token) is None]
+        found = {token: backend.token_to_id(token) for token in SPECIAL_TOKENS}
+        missing = [token for token, token_id in found.items() if token_id is None]
         if missing:
             raise LimpidError(f"this tokenizer lacks the control tokens {', '.join(missing)}; train one with limpid.")
-        ids = [backend.token_to_id(token) for token in SPECIAL_TOKENS]
+        ids = [token_id for token_id in found.values() if token_id is not None]
         self.end_of_text, self.system, self.user, self.assistant, self.end_of_turn = ids
         self.special_ids = frozenset(ids)
         self.byte_level = "ByteLevel" in json.loads(backend.to_str())["pre_tokenizer"].__repr__()
@@ -110,7 +111,7 @@ class Tokenizer:
         return cls.from_json(text, str(path))
 
     def _spell(self, token_id: int) -> bytes:
-        token = self._backend.id_to_token(token_id)
+        token = self._backend.id_to_token(token_id) or ""
         if not self.byte_level or token in SPECIAL_TOKENS:
             return token.encode()
         return bytes(_BYTE_OF[character] for character in token)
@@ -180,7 +181,7 @@ def _not_empty(texts: Iterable[str]) -> Iterator[str]:
 
 
 def _byte_alphabet() -> dict[str, int]:
-    """Printable stand-in character -> byte, as byte-level vocabularies spell them (Radford et al. 2019, section 2.2)."""
+    """Printable stand-in character -> byte, as byte-level vocabularies spell them (Radford et al. 2019, 2.2)."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}

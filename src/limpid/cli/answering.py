@@ -1,0 +1,67 @@
+"""What `generate` and `chat` share: the options of sampling, finding and loading a run, and text made safe to show."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from limpid.inference.language_model import LanguageModel
+
+Run = Annotated[str, typer.Argument(help="A run (its folder, or its name under ./runs), a checkpoint, or a demo.")]
+MaxTokens = Annotated[int, typer.Option(help="Stop after this many tokens.")]
+Temperature = Annotated[float, typer.Option(help="0: always the most probable token; higher: more surprising.")]
+TopK = Annotated[int, typer.Option(help="Draw from the k most probable tokens only (0: from all).")]
+TopP = Annotated[float, typer.Option(help="Draw from the fewest tokens whose probabilities reach p.")]
+MinP = Annotated[float, typer.Option(help="Leave out tokens less than this fraction as probable as the best.")]
+RepetitionPenalty = Annotated[float, typer.Option(help="Above 1: tokens that were there before become less likely.")]
+Seed = Annotated[int | None, typer.Option(help="The same seed gives the same text.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+def run_path(run: str) -> Path:
+    """The folder that ``run`` names: a path, or else a run under the runs folder."""
+    from limpid.core.paths import runs_dir
+
+    path = Path(run)
+    return runs_dir() / run if not path.exists() and (runs_dir() / run).exists() else path
+
+
+def open_model(run: str, device: str) -> LanguageModel:
+    """Load a run, with a sign of life on the terminal meanwhile."""
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"loading {run}"):
+        import limpid
+
+        return limpid.load(run_path(run), device=device)
+
+
+def harmless(text: str) -> str:
+    """``text`` without the power to steer a terminal: control characters but newline and tab as pictures (␛)."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else _picture(c) for c in text)
+
+
+def visible(text: str) -> str:
+    """A token as it can be read in a table: newlines ⏎, tabs ⇥, and ␣ for spaces at its ends."""
+    core = text.strip(" ")
+    if not core:
+        return "␣" * len(text)
+    start, end = len(text) - len(text.lstrip(" ")), len(text) - len(text.rstrip(" "))
+    return harmless("␣" * start + core.replace("\n", "⏎").replace("\t", "⇥") + "␣" * end)
+
+
+def write(text: str) -> None:
+    """Send text out at once, whatever the encoding of the output can express."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    sys.stdout.flush()
+
+
+def _picture(character: str) -> str:
+    code = ord(character)
+    return chr(0x2400 + code) if code < 0x20 else "␡" if code == 0x7F else f"<0x{code:02X}>"

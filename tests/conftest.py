@@ -1,0 +1,70 @@
+"""Tiny tokenizers and models, made here: no test reads the network or a home folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from limpid.inference.language_model import LanguageModel
+from limpid.inference.weights import inference_copy
+from limpid.models.llama import Llama, LlamaConfig
+from limpid.models.registry import build
+from limpid.text.tokenizer import Tokenizer, TokenizerSection, train
+
+torch.set_num_threads(1)
+
+TEXTS = [
+    "The cat sat on the mat. The dog sat on the log. What is a cat? A cat is an animal.",
+    "床前明月光，疑是地上霜。举头望明月，低头思故乡。",
+    "Smile 🙂 and wave 👋🏽, the family 👨‍👩‍👧 waves back. 12 + 30 = 42\n\n",
+] * 4
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    """Byte-level BPE, 320 tokens: most Chinese characters and emoji are split over several of them."""
+    return train(TokenizerSection(kind="bpe", vocab_size=320), TEXTS)
+
+
+@pytest.fixture(scope="session")
+def char_tokenizer() -> Tokenizer:
+    return train(TokenizerSection(kind="char"), TEXTS)
+
+
+def random_llama(seed: int = 0, **changes: object) -> Llama:
+    """A small llama whose every matrix is random: fresh ones start with zeros, which would hide mistakes."""
+    shape = {
+        "vocab_size": 320, "context": 64, "d_model": 32, "n_layer": 2, "n_head": 4, "n_kv_head": 2, "head_dim": 8,
+        "d_ff": 48,
+    }  # fmt: skip
+    model = build(LlamaConfig.model_validate(shape | changes), seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.copy_(noise * 0.25 if parameter.dim() > 1 else 1 + 0.2 * noise)
+    return model.eval()
+
+
+@pytest.fixture
+def llama() -> Llama:
+    return random_llama()
+
+
+@pytest.fixture
+def lm(tokenizer: Tokenizer) -> LanguageModel:
+    return LanguageModel(inference_copy(random_llama(), torch.float32), tokenizer)
+
+
+@pytest.fixture(scope="session")
+def saved_run(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Path:
+    """A run folder with one checkpoint of the tiny model."""
+    from limpid.checkpoint import store
+    from limpid.parallel.environment import World
+
+    run = tmp_path_factory.mktemp("runs") / "tiny"
+    world = World(0, 1, torch.device("cpu"))
+    store.write(store.checkpoint_path(run, 7), random_llama(), tokenizer, {"stage": "sft", "step": 7}, world)
+    return run

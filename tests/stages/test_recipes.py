@@ -1,0 +1,68 @@
+"""Every shipped recipe parses, and a wrong key or value is one line that helps."""
+
+import pytest
+
+from limpid.core.errors import LimpidError
+from limpid.core.recipe import dumps, load, override, parse, shipped
+from limpid.stages.recipe import Recipe
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_every_shipped_recipe_parses_and_gives_a_model(name):
+    recipe = load(Recipe, name)
+    config = recipe.model.config(recipe.tokenizer.vocab_size)
+    assert config.n_layer >= 1
+    assert config.d_model % 32 == 0
+    assert recipe.train.tokens_per_step % recipe.model.context == 0
+
+
+def test_the_recipes_the_readme_speaks_of_are_there():
+    assert {"demo", "shakespeare", "shakespeare-bpe", "poems"} <= set(shipped())
+
+
+def test_a_recipe_saved_and_read_again_is_the_same(tmp_path):
+    recipe = load(Recipe, "shakespeare", ["optim.lr=3e-4", "data.path=mine.txt", "train.compile=false"])
+    path = tmp_path / "again.toml"
+    path.write_text(dumps(recipe), encoding="utf-8")
+    assert load(Recipe, str(path)) == recipe
+    assert recipe.optim.lr == 3e-4
+    assert recipe.data.path == "mine.txt"
+    assert recipe.train.compile is False
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("optim.lrr=1", ["unknown key 'optim.lrr'", "Did you mean 'lr'"]),
+        ("optm.lr=1", ["unknown key 'optm'", "Did you mean 'optim'"]),
+        ("optim.lr=fast", ["'optim.lr' = 'fast'", "valid number"]),
+        ("optim.lr=-1", ["'optim.lr' = -1", "greater than 0"]),
+        ("train.steps=0", ["'train.steps' = 0"]),
+        ("steps=5", ["'steps' is not a recipe key", "section.key=value"]),
+        ("nonsense", ["'nonsense' is not an override"]),
+        ("tokenizer.kind=words", ["'tokenizer.kind' = 'words'", "'bpe' or 'char'"]),
+    ],
+)
+def test_a_wrong_override_says_what_is_wrong(assignment, words):
+    with pytest.raises(LimpidError) as caught:
+        load(Recipe, "demo", [assignment])
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+def test_an_unknown_recipe_names_the_nearest():
+    with pytest.raises(LimpidError, match="no recipe is called 'shakespear'. Did you mean 'shakespeare'"):
+        load(Recipe, "shakespear")
+
+
+def test_recipes_are_frozen():
+    recipe = parse(Recipe, override({}, []), "empty")
+    with pytest.raises(ValueError, match="frozen"):
+        recipe.train = None  # type: ignore[misc, assignment]
+
+
+def test_the_depth_dial_sets_width_heads_and_feed_forward():
+    config = load(Recipe, "demo", {"model.depth": 12, "model.d_model": 768}).model.config(50_000)
+    assert (config.n_layer, config.n_head, config.n_kv_head, config.d_ff) == (12, 12, 6, 2048)
