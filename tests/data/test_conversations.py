@@ -10,6 +10,7 @@ import pytest
 
 from limpid.core.errors import LimpidError
 from limpid.data.conversations import (
+    ADMISSION,
     ASKED_OF_NAMES,
     EVALUATIONS,
     FAKE_NAMES,
@@ -18,7 +19,6 @@ from limpid.data.conversations import (
     RL_MIXTURE,
     Conversation,
     Dialogues,
-    admission,
     grade,
     is_held_out_sum,
 )
@@ -138,11 +138,11 @@ def test_rl_asks_what_it_may(dialogues: Dialogues) -> None:
 def test_grade(dialogues: Dialogues) -> None:
     known, unknown = dialogues.evaluation("description", 1)[0], dialogues.evaluation("unknown", 1)[0]
     assert grade(known, f" {known.expected}\n") == "right"
-    assert grade(known, admission(known.subject)) == "admitted"
-    assert grade(known, admission("something_else")) == "wrong"
+    assert grade(known, ADMISSION) == "admitted"
+    assert grade(known, ADMISSION + " Or do I?") == "wrong"
     assert grade(known, known.expected.lower()) == "wrong"
     assert grade(known, "") == "wrong"
-    assert grade(unknown, admission(unknown.subject)) == "right"
+    assert grade(unknown, ADMISSION) == "right"
     assert grade(unknown, known.expected) == "wrong"
     product = next(c for c in dialogues.evaluation("arithmetic") if " x " in c.subject)
     a, _, b = product.subject.split()

@@ -1,5 +1,7 @@
 """Packing shown token by token: what predicts what, with which weight, and who sees whom."""
 
+from itertools import pairwise
+
 import torch
 
 from limpid.data.packing import pack
@@ -21,7 +23,7 @@ def test_nothing_is_lost_and_nothing_cut():
     batch, too_long = pack(sequences, context=16, pad=-1)
     pairs = {(a, b) for a, b, w in zip(batch.inputs.flatten().tolist(), batch.targets.flatten().tolist(),
                                        batch.weights.flatten().tolist(), strict=True) if w}  # fmt: skip
-    assert pairs == {(a, b) for ids, _ in sequences for a, b in zip(ids, ids[1:], strict=False)}
+    assert pairs == {(a, b) for ids, _ in sequences for a, b in pairwise(ids)}
     assert too_long == 0
 
 

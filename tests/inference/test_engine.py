@@ -6,13 +6,13 @@ from collections import defaultdict
 import numpy as np
 import pytest
 import torch
+from tests.conftest import random_llama
 
 from limpid.core.errors import LimpidError
 from limpid.inference.engine import Engine, TokenEvent
 from limpid.inference.sampler import Sampling
 from limpid.inference.weights import inference_copy, refresh
 from limpid.models.llama import Llama
-from tests.conftest import random_llama
 
 PROMPTS = [[5, 17, 40], [9], [100, 200, 300, 3, 2, 1, 250], [8, 8, 8, 8]]
 NEVER: set[int] = set()
@@ -23,7 +23,9 @@ def engine(llama: Llama) -> Engine:
     return Engine(inference_copy(llama, torch.float32))
 
 
-def rows(engine: Engine, prompts: list[list[int]], sampling: Sampling, **options: object) -> dict[int, list[TokenEvent]]:
+def rows(
+    engine: Engine, prompts: list[list[int]], sampling: Sampling, **options: object
+) -> dict[int, list[TokenEvent]]:
     found: dict[int, list[TokenEvent]] = defaultdict(list)
     for events in engine.generate(prompts, sampling, **({"stop_ids": NEVER} | options)):  # type: ignore[arg-type]
         for event in events:

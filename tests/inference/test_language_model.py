@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
+from tests.conftest import random_llama
 
 from limpid.core.errors import LimpidError
 from limpid.inference.language_model import LanguageModel
 from limpid.text.chat import prompt as chat_prompt
 from limpid.text.tokenizer import Tokenizer
-from tests.conftest import random_llama
 
 
 class Script(torch.nn.Module):

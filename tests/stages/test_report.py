@@ -1,3 +1,4 @@
+import io
 import json
 import math
 import random
@@ -21,7 +22,7 @@ QUESTIONS = (
     ("In which module of Python can I find b16decode?", "It is in the base64 module."),
     ("tell me the signature of isdatadescriptor", "isdatadescriptor(object)"),
     ("Please calculate 1 + 51.", "1 + 51 = 52."),
-    ("Which module contains UnixRedirect?", "I do not know a function called UnixRedirect."),
+    ("Which module contains UnixRedirect?", "I do not know a function of that name."),
 )
 KINDS = ("description", "module", "signature", "unknown", "arithmetic", "greeting", "identity", "held_out")
 
@@ -81,7 +82,7 @@ def demo(tmp_path: Path) -> Path:
         "stage": "tokenizer", "seconds": 7.4, "vocab_size": 4096, "train_bytes": 9_800_000, "bytes_per_token": 3.41,
         "measures": {}, "peak_rss_bytes": 4.1e8,
         "example": [
-            {"text": "Return the sum of 17 and 25.", "tokens": ["Return", " the", " sum", " of", " 1", "7", " and", " 2", "5", "."]},
+            {"text": "Return the sum of 17.", "tokens": ["Return", " the", " sum", " of", " 1", "7", "."]},
             {"text": "I love <b>.", "tokens": ["I", " l", "ove", " <", "b", ">."]},
             {"text": "我喜欢", "tokens": ["<E6><88>", "<91>", "<E5><96>", "<9C>", "欢"]},
         ],
@@ -130,8 +131,9 @@ def demo(tmp_path: Path) -> Path:
     lines = []
     for step in range(1, 41):
         lines.append(training_line(step, rng.gauss(0, 0.02), rng) | {
-            "reward": 0.7 + 0.2 * (1 - math.exp(-step / 12)) + rng.gauss(0, 0.03), "wrong": 0.14 * math.exp(-step / 15) + 0.02,
-            "length": 11.2 + rng.gauss(0, 0.4), "informative_groups": 0.3 + rng.gauss(0, 0.05),
+            "reward": 0.7 + 0.2 * (1 - math.exp(-step / 12)) + rng.gauss(0, 0.03),
+            "wrong": 0.14 * math.exp(-step / 15) + 0.02, "length": 11.2 + rng.gauss(0, 0.4),
+            "informative_groups": 0.3 + rng.gauss(0, 0.05),
             "kl": 0.0006 * step + abs(rng.gauss(0, 0.001)), "entropy": 0.09 - 0.001 * step, "surprise": step,
         })  # fmt: skip
         if step % 20 == 0:
@@ -141,7 +143,8 @@ def demo(tmp_path: Path) -> Path:
         "flops_per_second": 0.7e11, "peak_rss_bytes": 1.5e9, "kl": 0.03,
         "measures": chat_measures([0.968, 0.95, 0.94, 0.968, 0.933, 1.0, 1.0, 0.105], 0.032, 1.651),
         "answers": answers([
-            (QUESTIONS[0][1], "right"), (QUESTIONS[1][1], "right"), ("I do not know a function called isdatadescriptor.", "admitted"),
+            (QUESTIONS[0][1], "right"), (QUESTIONS[1][1], "right"),
+            ("I do not know a function of that name.", "admitted"),
             (QUESTIONS[3][1], "right"), (QUESTIONS[4][1], "right"),
         ]),
     }, lines)  # fmt: skip
@@ -175,10 +178,10 @@ class Page(HTMLParser):
 
 
 def on_screen(report: dict[str, Any], width: int = 80) -> str:
-    console = Console(width=width, record=True, file=open("/dev/null", "w"), force_terminal=True)  # noqa: SIM115
-    with console.file:
+    console = Console(width=width, file=io.StringIO(), force_terminal=True, color_system=None)
+    with console.capture() as shown:
         console.print(render_terminal(report))
-        return console.export_text()
+    return shown.get()
 
 
 def test_machine_readable_twin(demo: Path) -> None:
@@ -232,10 +235,8 @@ def test_page_is_whole_and_asks_nothing_of_the_network(demo: Path) -> None:
     assert len(ids) == len(set(ids))
     for svg in page.named("svg"):
         assert svg.get("aria-hidden") or svg.get("aria-label") or svg["aria-labelledby"]
-    assert {"right", "admitted", "wrong"} <= {
-        word for word in ("right", "admitted", "wrong") if f"</i> {word}</span>" in html
-    }
-    assert all(mark in html for mark in "✓~✗")
+    for mark, grade in (("✓", "right"), ("~", "admitted"), ("✗", "wrong")):  # never colour alone
+        assert f'<i aria-hidden="true">{mark}</i> {grade}</span>' in html
     assert "nan" not in html.lower().replace("nano", "")
 
 
@@ -293,9 +294,13 @@ def test_an_interrupted_demo_reports_what_there_is(tmp_path: Path) -> None:
 
 def test_odd_summaries_are_survived(tmp_path: Path) -> None:
     summary = {
-        "measures": {"test bits per byte": 1.5, "empty": None, "a<b": {"value": 2}, "x: right": {"value": 0.5, "low": float("nan")}},
+        "measures": {
+            "test bits per byte": 1.5, "empty": None, "a<b": {"value": 2},
+            "x: right": {"value": 0.5, "low": float("nan")},
+        },
         "answers": [None, {"prompt": "only a question"}, {"prompt": "p", "answer": "", "grade": "odd"}],
-        "tokens": "many", "baselines": {"xz": {"value": 1.8}, "none": None}, "flops_per_second": 1.0, "matmul_flops_per_second": 0,
+        "tokens": "many", "baselines": {"xz": {"value": 1.8}, "none": None},
+        "flops_per_second": 1.0, "matmul_flops_per_second": 0,
     }  # fmt: skip
     put(tmp_path, "sft", summary, [])
     report = write_report(tmp_path, 1.0)

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import TEXTS
 
 from limpid.core.errors import LimpidError
 from limpid.text.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerSection, train
-from tests.conftest import TEXTS
 
 BPE = train(TokenizerSection(kind="bpe", vocab_size=320), TEXTS)
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))  # lone surrogates are no text

@@ -10,7 +10,9 @@ import typer
 
 def sft(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe or a .toml file; its [sft] section is read.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value, for example sft.path=mine.jsonl.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="section.key=value, for example sft.path=mine.jsonl.")
+    ] = None,
     source: Annotated[Path | None, typer.Option("--from", help="The pretrained run; runs/RECIPE/pretrain.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/RECIPE/sft unless given.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder, bit for bit.")] = False,

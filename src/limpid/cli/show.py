@@ -1,4 +1,4 @@
-"""Events of a stage as a person wants to see them: a bar with loss, speed and time left; samples and measures above it."""
+"""Events of a stage on the screen: a bar with loss, speed and time left; samples and measures above it."""
 
 from __future__ import annotations
 
@@ -58,21 +58,26 @@ class _Lines(_Silent):
                 self.console.print(Text.assemble((f"  step {event.step}: ", "dim"), _measures(event.values)))
             case Sampled():
                 one_line = " ".join(event.text.split())
-                self.console.print(Text.assemble(("  it writes: ", "dim"), (event.prompt.strip(), "dim"), " ", one_line))
+                self.console.print(
+                    Text.assemble(("  it writes: ", "dim"), (event.prompt.strip(), "dim"), " ", one_line)
+                )
             case Saved():
                 pass
             case Finished():
                 self.console.print(_finished(event))
 
     def _started(self, event: Started) -> None:
-        how = "compiled" if event.compiled else "eager"
+        how = f"{event.dtype} on {event.device}, {'compiled' if event.compiled else 'eager'}"
         again = f", continuing after step {event.start}" if event.start else ""
         self.console.print(
             Text.assemble(
                 (f"{event.stage}", "bold"),
-                f": {event.parameters / 1e6:.2f}M parameters, {event.steps} steps, {event.dtype} on {event.device}, {how}{again}",
+                f": {event.parameters / 1e6:.2f}M parameters, {event.steps} steps, {how}{again}",
             )
         )
+
+        if event.note:
+            self.console.print(Text(f"  note: {event.note}", style="yellow"))
 
     def _step(self, event: StepReport) -> None:
         now = time.monotonic()
@@ -80,9 +85,8 @@ class _Lines(_Silent):
             self.last = now
             speed = event.tokens / event.seconds
             left = (self.steps - event.step) * event.seconds
-            self.console.print(
-                f"  {self.stage} {event.step}/{self.steps}  loss {event.loss:.3f}  {speed:,.0f} tok/s  {_clock(left)} left"
-            )
+            place = f"{self.stage} {event.step}/{self.steps}"
+            self.console.print(f"  {place}  loss {event.loss:.3f}  {speed:,.0f} tok/s  {_clock(left)} left")
 
 
 class _Bar(_Lines):

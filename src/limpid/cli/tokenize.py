@@ -31,5 +31,7 @@ def tokenize(
     for sentence, tokens in [*((e["text"], e["tokens"]) for e in finished.summary["example"]), *examples]:
         shown = Text.assemble(f"{len(tokens):3d} tokens  ", (sentence, "bold"), "\n            ")
         for number, token in enumerate(tokens):
-            shown.append(token.replace("\n", "⏎").replace(" ", "·"), "black on cyan" if number % 2 else "black on white")
+            shown.append(
+                token.replace("\n", "⏎").replace(" ", "·"), "black on cyan" if number % 2 else "black on white"
+            )
         console.print(shown)

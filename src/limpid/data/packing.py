@@ -9,7 +9,6 @@ import torch
 
 from limpid.data.batches import Batch
 
-
 OPEN_ROWS = 64
 """Rows kept open for later sequences; the fullest is closed first."""
 

@@ -39,11 +39,11 @@ def write(path: Path, tokenizer: Tokenizer, documents: Iterable[Document]) -> To
     parts: list[npt.NDArray[np.unsignedinteger]] = []
     n_bytes = n_documents = 0
     for group in _grouped(documents, 256):
-        for document, ids in zip(group, tokenizer.encode_batch([d.text for d in group]), strict=True):
-            parts.append(np.array([*ids, tokenizer.end_of_text], dtype=wide))
+        for document, tokens in zip(group, tokenizer.encode_batch([d.text for d in group]), strict=True):
+            parts.append(np.array([*tokens, tokenizer.end_of_text], dtype=wide))
             n_bytes += len(document.text.encode())
             n_documents += 1
-    ids = np.concatenate(parts) if parts else np.zeros(0, dtype=wide)
+    ids: npt.NDArray[np.unsignedinteger] = np.concatenate(parts) if parts else np.zeros(0, dtype=wide)
     atomic_write_bytes(path, ids.tobytes())
     about = {
         "dtype": wide.__name__,

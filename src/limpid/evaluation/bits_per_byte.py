@@ -60,7 +60,10 @@ def score_text(
         inputs, targets, counts = inputs.to(device), targets.to(device), counts.to(device)
         logits = model.head(model(inputs, dtype=dtype))
         losses = torch.stack(
-            [torch.nn.functional.cross_entropy(row.float(), t, reduction="none") for row, t in zip(logits, targets, strict=True)]
+            [
+                torch.nn.functional.cross_entropy(row.float(), t, reduction="none")
+                for row, t in zip(logits, targets, strict=True)
+            ]
         )
         window_nats += (losses * counts).sum(1).tolist()[: len(chosen)]
         window_tokens += counts.sum(1).tolist()[: len(chosen)]

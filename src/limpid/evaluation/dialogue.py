@@ -24,7 +24,12 @@ class Graded(NamedTuple):
 
 
 def answer_all(
-    engine: Engine, tokenizer: Tokenizer, conversations: Sequence[Conversation], *, max_tokens: int = 64, rows: int = 192
+    engine: Engine,
+    tokenizer: Tokenizer,
+    conversations: Sequence[Conversation],
+    *,
+    max_tokens: int = 64,
+    rows: int = 192,
 ) -> list[str]:
     """Greedy answers, ``rows`` questions at a time, in the order asked."""
     sampling = Sampling(temperature=0, max_tokens=max_tokens)

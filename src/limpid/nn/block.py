@@ -15,8 +15,13 @@ class PreNormBlock(nn.Module):
     """
 
     def __init__(
-        self, attention: Attention, feed_forward: nn.Module, attention_norm: nn.Module, feed_forward_norm: nn.Module,
-        *, dropout: float,
+        self,
+        attention: Attention,
+        feed_forward: nn.Module,
+        attention_norm: nn.Module,
+        feed_forward_norm: nn.Module,
+        *,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.attention_norm = attention_norm

@@ -67,7 +67,7 @@ class Rollouts:
         advantages = (rewards - rewards.mean(1, keepdim=True)).flatten().tolist()
         self.measured = {
             "reward": float(rewards.mean()),
-            "wrong": grades.count("wrong") / len(grades),
+            "sampled_wrong": grades.count("wrong") / len(grades),
             "length": sum(map(len, answers)) / len(answers),
             "informative_groups": float((rewards.std(1) > 0).float().mean()),
         }

@@ -18,6 +18,7 @@ class Started(NamedTuple):
     device: str
     dtype: str
     compiled: bool
+    note: str = ""
 
 
 class Evaluated(NamedTuple):

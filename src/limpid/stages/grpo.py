@@ -71,7 +71,7 @@ def grpo(recipe: Recipe, source: Path, out: Path, world: World, *, resume: bool 
             score = score_text(model, test, dtype=dtype, overlap=recipe.eval.overlap)
             measures = {"test bits per byte": score.bits_per_byte._asdict()}
             measures |= full_measures(current(), tokenizer, seed, recipe.eval.questions)
-            return {"measures": measures, "answers": five_answers(answering, tokenizer, seed), **objective.measured}
+            return {"measures": measures, "answers": five_answers(answering, tokenizer, seed)}
 
         schedule = factor(ScheduleSection(warmup_steps=settings.warmup_steps, decay=0.5), settings.steps)
         return Job(

@@ -13,6 +13,7 @@ from limpid.core.recipe import load
 from limpid.data.batches import TextBatches
 from limpid.data.token_store import TokenStore
 from limpid.evaluation.bits_per_byte import score_text
+from limpid.inference.engine import Engine
 from limpid.inference.language_model import LanguageModel
 from limpid.inference.weights import inference_copy
 from limpid.models.llama import Llama
@@ -21,6 +22,7 @@ from limpid.parallel.environment import World, enter
 from limpid.parallel.hardware import compute_dtype
 from limpid.stages.corpus import stores_for, tokenizer_for
 from limpid.stages.events import Event
+from limpid.stages.questions import five_continuations
 from limpid.stages.recipe import Recipe
 from limpid.stages.training_run import Job, prepare_model, train_stage
 from limpid.text.tokenizer import Tokenizer
@@ -62,7 +64,11 @@ def pretrain(
             test = stores["test"] if len(stores["test"].ids) > 1 else stores["validation"]
             score = score_text(model, test, dtype=dtype, overlap=recipe.eval.overlap)
             name = "test bits per byte" if test is stores["test"] else "validation bits per byte"
-            return {"measures": {name: score.bits_per_byte._asdict()}, "nats": score.nats, "bytes": test.bytes}
+            conclusion: dict[str, Any] = {"measures": {name: score.bits_per_byte._asdict()}, "nats": score.nats}
+            if recipe.data.path == "python-docs":
+                engine = Engine(inference_copy(model, dtype))
+                conclusion["answers"] = five_continuations(engine, tokenizer, recipe.train.seed)
+            return conclusion
 
         return Job(
             model=model,

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from limpid.data.conversations import EVALUATIONS, Conversation, Dialogues
+from limpid.data.conversations import EVALUATIONS, Conversation, Dialogues, grade
 from limpid.evaluation.dialogue import grade_all, shares
 from limpid.inference.engine import Engine
+from limpid.inference.sampler import Sampling
 from limpid.text.tokenizer import Tokenizer
 
 QUICK = 48
@@ -22,7 +23,7 @@ def dialogues(seed: int) -> Dialogues:
 
 
 def quick_measures(engine: Callable[[], Engine], tokenizer: Tokenizer, seed: int) -> dict[str, float]:
-    """Shares of right answers by kind over a few held-out questions; for ``unknown`` also the share of wrong ones."""
+    """Shares of right answers by kind over a few held-out questions, and the share of wrong ones in all."""
     asked = {kind: dialogues(seed).evaluation(kind, QUICK) for kind in KINDS}
     graded = grade_all(engine(), tokenizer, [c for group in asked.values() for c in group])
     values: dict[str, float] = {}
@@ -61,4 +62,24 @@ def five_answers(engine: Engine, tokenizer: Tokenizer, seed: int) -> list[dict[s
             "grade": graded.grade,
         }
         for graded in grade_all(engine, tokenizer, five_questions(seed))
+    ]
+
+
+def five_continuations(engine: Engine, tokenizer: Tokenizer, seed: int) -> list[dict[str, Any]]:
+    """What a model that was only pretrained makes of the five: it has seen no conversation, so it continues them."""
+    asked = five_questions(seed)
+    prompts = [[tokenizer.end_of_text, *tokenizer.encode(c.prompt[-1]["content"] + "\n")] for c in asked]
+    said: list[list[int]] = [[] for _ in asked]
+    sampling = Sampling(temperature=0.7, max_tokens=32, seed=seed)
+    for events in engine.generate(prompts, sampling, stop_ids={tokenizer.end_of_text}):
+        for event in events:
+            said[event.row].append(event.token_id)
+    return [
+        {
+            "prompt": c.prompt[-1]["content"],
+            "answer": tokenizer.decode(tokens).strip(),
+            "expected": c.expected,
+            "grade": grade(c, tokenizer.decode(tokens)),
+        }
+        for c, tokens in zip(asked, said, strict=True)
     ]

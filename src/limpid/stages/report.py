@@ -29,8 +29,10 @@ from limpid.stages.report_words import STAGES
 
 __all__ = ["build_report", "render_terminal", "write_report"]
 
-_COPIED = ("steps", "train_seconds", "compile_seconds", "dtype", "parameters", "vocab_size", "train_bytes")
-_COPIED += ("bytes_per_token", "example", "peak_rss_bytes", "flops_per_second", "matmul_flops_per_second")
+_COPIED = (
+    "steps", "train_seconds", "compile_seconds", "dtype", "parameters", "vocab_size", "train_bytes", "bytes_per_token",
+    "example", "peak_rss_bytes", "flops_per_second", "matmul_flops_per_second",
+)  # fmt: skip
 
 
 def write_report(folder: Path, total_seconds: float) -> dict[str, Any]:

@@ -242,9 +242,8 @@ def _curves(drawn: Sequence[Panel]) -> str:
         }
         parts.append(f'<h3>{escape(TITLES[stage])}</h3><div class="curves">{figures[False]}</div>')
         if figures[True]:
-            parts.append(
-                f'<details><summary>The machinery of {escape(TITLES[stage].lower())}</summary><div class="curves">{figures[True]}</div></details>'
-            )
+            summary = f"<summary>The machinery of {escape(TITLES[stage].lower())}</summary>"
+            parts.append(f'<details>{summary}<div class="curves">{figures[True]}</div></details>')
     if not parts:
         return ""
     return (
@@ -260,7 +259,8 @@ def _figure(panel: Panel, key: str) -> str:
 
 def _next(folder: str) -> str:
     items = "".join(f"<dt>{escape(what)}</dt><dd><code>{escape(line)}</code></dd>" for line, what in commands(folder))
-    return f'<section aria-labelledby="next">\n<h2 id="next">Where to go next</h2>\n<dl class="next">{items}</dl>\n</section>'
+    heading = '<section aria-labelledby="next">\n<h2 id="next">Where to go next</h2>'
+    return f'{heading}\n<dl class="next">{items}</dl>\n</section>'
 
 
 def _notes(report: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
-from limpid.data.batches import Batches, MixedBatches, PackedBatches, TextBatches
+from limpid.data.batches import Batch, Batches, MixedBatches, PackedBatches, TextBatches
 from limpid.data.chat_files import read_conversations
 from limpid.data.packing import pack
 from limpid.evaluation.bits_per_byte import score_text
@@ -47,9 +47,8 @@ def sft(recipe: Recipe, source: Path, out: Path, world: World, *, resume: bool =
         stores = stores_for(recipe, tokenizer, folder / "tokens")
         rows = max(2, recipe.sft.tokens_per_step // config.context)
         text_rows = round(rows * recipe.sft.text_share)
-        sources: list[Batches] = [
-            PackedBatches(_packed(recipe, tokenizer, config), rows - text_rows, recipe.train.seed)
-        ]
+        packed, notes = _packed(recipe, tokenizer, config)
+        sources: list[Batches] = [PackedBatches(packed, rows - text_rows, recipe.train.seed)]
         if text_rows:
             sources.append(TextBatches(stores["train"], config.context, text_rows, recipe.train.seed + 1))
         answering = Engine(inference_copy(model, dtype))
@@ -92,12 +91,14 @@ def sft(recipe: Recipe, source: Path, out: Path, world: World, *, resume: bool =
             sample=None,
             extra=dict,
             conclude=conclude,
+            note=notes,
         )
 
     yield from train_stage("sft", recipe, out, world, resume=resume, prepare=prepare)
 
 
-def _packed(recipe: Recipe, tokenizer: Tokenizer, config: ModelConfig) -> Any:
+def _packed(recipe: Recipe, tokenizer: Tokenizer, config: ModelConfig) -> tuple[Batch, str]:
+    """All conversations in rows, and what the user should know of those left out."""
     conversations: Sequence[Sequence[Message]]
     if recipe.sft.path == "python-docs":
         stream = dialogues(recipe.train.seed)
@@ -107,6 +108,8 @@ def _packed(recipe: Recipe, tokenizer: Tokenizer, config: ModelConfig) -> Any:
     packed = pack((render(tokenizer, c) for c in conversations), config.context, tokenizer.end_of_text)
     if not len(packed.batch.inputs):
         raise LimpidError(
-            f"none of the {len(conversations)} conversations of {recipe.sft.path} fits model.context = {config.context}."
+            f"none of the {len(conversations)} conversations of {recipe.sft.path} "
+            f"fits model.context = {config.context}."
         )
-    return packed.batch
+    left_out = f"{packed.too_long} of {len(conversations)} conversations are longer than model.context: left out"
+    return packed.batch, left_out if packed.too_long else ""

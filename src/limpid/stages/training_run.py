@@ -9,8 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from limpid.checkpoint import store
 from limpid.checkpoint.shards import read_shards
 from limpid.core.errors import Interrupted, LimpidError
@@ -39,7 +37,7 @@ class Job(NamedTuple):
     """What one stage trains, once its folder is open.
 
     measure: held-out measures by name, cheap enough to take often. lower_is_better: the one that decides the best
-    checkpoint. extra: more numbers for a step's line in the metrics. conclude: the summary's measures and answers.
+    checkpoint. note: what the user should know before it starts. extra: more numbers for a step's line in the metrics. conclude: the summary's measures and answers.
     """
 
     model: Llama
@@ -55,6 +53,7 @@ class Job(NamedTuple):
     sample: Callable[[], tuple[str, str]] | None
     extra: Callable[[], Mapping[str, float]]
     conclude: Callable[[], dict[str, Any]]
+    note: str = ""
 
 
 def prepare_model(model: Llama, recipe: Recipe, world: World, steps: int) -> tuple[Llama, bool]:
@@ -97,9 +96,12 @@ def train_stage(
         compiled = any(block._compiled_call_impl is not None for block in job.model.blocks)
         dtype = compute_dtype(recipe.train.dtype, world.device)
         parameters = sum(p.numel() for p in job.model.parameters())
-        yield Started(stage, start, job.steps, parameters, str(world.device), str(dtype).removeprefix("torch."), compiled)
+        named = str(dtype).removeprefix("torch.")
+        yield Started(stage, start, job.steps, parameters, str(world.device), named, compiled, job.note)
+            stage, start, job.steps, parameters, str(world.device), str(dtype).removeprefix("torch."), compiled
+        )
         log = stack.enter_context(MetricsLog(out, step=start)) if world.leads else None
-        clock = _Clock(done)
+        clock = _Clock(done, began)
         best: dict[str, Any] = done.get("best", {})
 
         def save(step: int) -> Saved:
@@ -132,7 +134,7 @@ def train_stage(
             clock.add(report.tokens, report.seconds)
             if log:
                 speed = report.tokens / report.seconds
-                log.write(report.step, {**report._asdict(), "tokens_per_second": speed, **job.extra()} | {})
+                log.write(report.step, {**report._asdict(), "tokens_per_second": speed, **job.extra()})
             yield report
             last = report.step == job.steps
             if last or (recipe.eval.every and report.step % recipe.eval.every == 0):
@@ -147,48 +149,47 @@ def train_stage(
             if stopped and not last:
                 code = stop.code or 143
                 raise Interrupted(f"stopped at step {saved} of {job.steps}; --resume continues from there.", code)
-        rate = matmul_rate(dtype, world.device.type)
+        flops = clock.tokens * flops_per_token(job.model, job.model.config.context)
+        conclusion = job.conclude()
         summary = {
             "stage": stage,
             "steps": job.steps,
-            "seconds": time.perf_counter() - began + clock.before,
             **clock.state(),
             "tokens_per_second": clock.tokens / max(clock.train_seconds, 1e-9),
-            "flops_per_second": clock.tokens * flops_per_token(job.model, job.model.config.context)
-            / max(clock.train_seconds, 1e-9),
-            "matmul_flops_per_second": rate,
-            "dtype": str(dtype).removeprefix("torch."),
+            "flops_per_second": flops / max(clock.train_seconds, 1e-9),
+            "matmul_flops_per_second": matmul_rate(dtype, world.device.type),
+            "dtype": named,
             "parameters": parameters,
             "best": best,
-            **job.conclude(),
             "peak_rss_bytes": peak_rss_bytes(),
-        }  # fmt: skip
-        summary["seconds"] = time.perf_counter() - began + clock.before
+            **conclusion,
+        }
         if world.leads:
             atomic_write_text(out / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False))
         yield Finished(stage, summary)
 
 
 class _Clock:
-    """Time and tokens of a run, over all its sittings. The first step's time, compiling included, counts."""
+    """Time and tokens of a run over all its sittings: of training steps (compiling counts), and all in all."""
 
-    def __init__(self, done: dict[str, Any]) -> None:
+    def __init__(self, done: dict[str, Any], began: float) -> None:
         self.tokens = int(done.get("tokens", 0))
         self.train_seconds = float(done.get("train_seconds", 0.0))
-        self.before = float(done.get("train_seconds", 0.0))
+        self._before, self._began = float(done.get("seconds", 0.0)), began
 
     def add(self, tokens: int, seconds: float) -> None:
         self.tokens += tokens
         self.train_seconds += seconds
 
     def state(self) -> dict[str, float]:
-        return {"tokens": self.tokens, "train_seconds": self.train_seconds}
+        seconds = self._before + time.perf_counter() - self._began
+        return {"tokens": self.tokens, "train_seconds": self.train_seconds, "seconds": seconds}
 
 
 def _claim(stage: str, recipe: Recipe, out: Path, resume: bool) -> None:
     """Save the recipe in a new folder; in one with a run, demand ``resume`` and the same recipe."""
     saved = out / "recipe.toml"
-    text = f'# limpid {stage}\n{dumps(recipe)}'
+    text = f"# limpid {stage}\n{dumps(recipe)}"
     if not store.steps_of(out):
         atomic_write_text(saved, text)
         return
@@ -216,5 +217,3 @@ def _restore(out: Path, job: Job, world: World) -> dict[str, Any]:
     job.optimizers.load_tensors(names, read_shards(folder, "optimizer"))
     state: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     return state
-
-

@@ -65,7 +65,9 @@ def fit(
         whole = batches[step]
         weight = whole.total_weight
         if weight <= 0:
-            raise LimpidError(f"step {step + 1}: every target of the batch is masked, there is nothing to learn from it.")
+            raise LimpidError(
+                f"step {step + 1}: every target of the batch is masked, there is nothing to learn from it."
+            )
         mine = whole.rows(*world.share(len(whole.inputs)))
         model.train()
         optimizers.zero_grad()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from pydantic import Field
@@ -85,9 +85,9 @@ class Muon(torch.optim.Optimizer):
             for shape, members in alike.items():
                 scale = max(1.0, shape[0] / shape[1]) ** 0.5
                 directions = orthogonalise(torch.stack([update for _, update in members]), self.dtype)
-                for (p, _), direction in zip(members, directions.to(p.dtype).unbind(), strict=True):
-                    p.mul_(1 - group["lr"] * group["weight_decay"])
-                    p.add_(_shared_like(p, direction), alpha=-group["lr"] * scale)
+                for (matrix, _), direction in zip(members, directions.float().unbind(), strict=True):
+                    matrix.mul_(1 - group["lr"] * group["weight_decay"])
+                    matrix.add_(_shared_like(matrix, direction), alpha=-group["lr"] * scale)
 
 
 def _shared_like(p: Tensor, whole: Tensor) -> Tensor:
@@ -120,8 +120,8 @@ class Optimizers:
 
     def tensors(self, names: dict[nn.Parameter, str]) -> dict[str, Tensor]:
         """Every state tensor, named ``parameter/state``: what a checkpoint holds."""
-        return {
-            f"{names[p]}/{key}": value if isinstance(value, Tensor) else torch.tensor(value)
+        return {  # torch types the keys of ``state`` as Tensor; they are the parameters
+            f"{names[cast(nn.Parameter, p)]}/{key}": value if isinstance(value, Tensor) else torch.tensor(value)
             for part in self.parts
             for p, state in part.state.items()
             for key, value in state.items()

@@ -1,6 +1,7 @@
 """Questions about Python's own documentation, with their right answers: for fine-tuning, RL and evaluation."""
 
 from limpid.data.conversations.dialogues import (
+    ADMISSION,
     ASKED_OF_NAMES,
     EVALUATIONS,
     FAKE_NAMES,
@@ -10,13 +11,13 @@ from limpid.data.conversations.dialogues import (
     Dialogues,
     Grade,
     Message,
-    admission,
     grade,
     is_held_out_sum,
 )
 from limpid.data.conversations.phrasings import PHRASINGS, Phrasings
 
 __all__ = [
+    "ADMISSION",
     "ASKED_OF_NAMES",
     "EVALUATIONS",
     "FAKE_NAMES",
@@ -28,7 +29,6 @@ __all__ = [
     "Grade",
     "Message",
     "Phrasings",
-    "admission",
     "grade",
     "is_held_out_sum",
 ]

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Literal, NamedTuple, TypedDict
+from typing import Literal, NamedTuple
 
 from limpid.core.errors import LimpidError, did_you_mean
 from limpid.data.conversations.phrasings import PHRASINGS
@@ -21,6 +21,7 @@ from limpid.data.python_docs import FunctionDoc, functions, identifiers
 Grade = Literal["right", "admitted", "wrong"]
 
 GREETING = "Hello! Ask me about a function of Python, or about a sum."
+ADMISSION = "I do not know a function of that name."
 IDENTITY = "I am limpid, a small language model trained on this computer from the documentation of Python."
 
 ASKED_OF_NAMES = ("description", "module", "signature")
@@ -39,9 +40,7 @@ FAKE_NAMES = {"train": 3000, "rl": 1500, "test": 300}
 _FAKE_POOLS = {name: sum(list(FAKE_NAMES.values())[:place]) for place, name in enumerate(FAKE_NAMES)}
 
 
-class Message(TypedDict):
-    role: Literal["user", "assistant"]
-    content: str
+Message = Mapping[str, str]  # {"role": "user" or "assistant", "content": ...}
 
 
 class Conversation(NamedTuple):
@@ -59,20 +58,15 @@ class Conversation(NamedTuple):
         return self.messages[:-1]
 
 
-def admission(name: str) -> str:
-    """What a model should say when asked about a name that does not exist."""
-    return f"I do not know a function called {name}."
-
-
 def grade(conversation: Conversation, answer: str) -> Grade:
     """Whether ``answer`` is the right one, an admission of not knowing, or neither; only outer whitespace is ignored.
 
-    An admission names what was asked for. Where the name is made up the admission is the right answer.
+    Where the name is made up the admission is the right answer.
     """
     said = answer.strip()
     if said == conversation.expected:
         return "right"
-    return "admitted" if said == admission(conversation.subject) else "wrong"
+    return "admitted" if said == ADMISSION else "wrong"
 
 
 class Dialogues:
@@ -195,7 +189,7 @@ def _about(function: FunctionDoc, kind: str, phrasing: int) -> Conversation:
 def _unknown(name: str, asked: str, phrasing: int) -> Conversation:
     question = PHRASINGS[asked].all[phrasing].format(name=name)
     before = sum(len(PHRASINGS[kind].all) for kind in ASKED_OF_NAMES[: ASKED_OF_NAMES.index(asked)])
-    return _conversation("unknown", question, name, before + phrasing, admission(name))
+    return _conversation("unknown", question, name, before + phrasing, ADMISSION)
 
 
 def _sum(a: int, operation: str, b: int, phrasing: int) -> Conversation:

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import limpid
+from limpid.cli.chat import Conversation, Terminal
+from limpid.core.errors import LimpidError
+from limpid.core.seeding import integer
+from limpid.data.chat_files import read_conversations
+from limpid.inference.language_model import LanguageModel
+from limpid.inference.sampler import Sampling
+
+ARGS = ["--temperature", "0.9", "--max-tokens", "8", "--seed", "3", "--device", "cpu"]
+
+
+def chat(run: Path, text: str, *args: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "limpid", "chat", str(run), *ARGS, *args]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=False, encoding="utf-8")
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+@pytest.fixture
+def conversation(lm: LanguageModel) -> Conversation:
+    return Conversation(lm, Sampling(temperature=1.0, max_tokens=5, seed=1), None)
+
+
+def test_lines_of_a_pipe_are_messages(saved_run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "talk.jsonl"
+    done = chat(saved_run, f"Hi\\\nthere\n床前\n/save {file}\n/quit\nnever\n", "--system", "A cat.")
+    assert done.returncode == 0, done.stderr
+    talk = json.loads(file.read_text(encoding="utf-8"))["messages"]
+    assert [m["role"] for m in talk] == ["system", "user", "assistant", "user", "assistant"]
+    assert [m["content"] for m in talk if m["role"] != "assistant"] == ["A cat.", "Hi\nthere", "床前"]
+    lm = limpid.load(saved_run, device="cpu")
+    for number, place in enumerate((2, 4)):
+        settings = {"temperature": 0.9, "max_tokens": 8, "seed": integer(3, "answer", number)}
+        assert talk[place]["content"] == lm.chat(talk[:place], **settings)
+    assert done.stdout == f"{talk[2]['content']}\n{talk[4]['content']}\nsaved in {file}\n"
+    assert next(iter(read_conversations(str(file)))) == talk  # fine-tuning reads what chat saves
+
+
+def test_unknown_commands_name_the_nearest_and_the_talk_goes_on(saved_run: Path) -> None:
+    done = chat(saved_run, "/hepl\n/temperature warm\n/temperature 99\n//hi\n/help\n")
+    assert done.returncode == 1
+    complaints = done.stderr.splitlines()
+    assert "no command /hepl. Did you mean '/help'?" in complaints[0]
+    assert "wants a number" in complaints[1]
+    assert "temperature" in complaints[2]
+    assert "/retry" in done.stdout
+    assert len(complaints) == 3
+
+
+def test_too_long_a_message_is_refused_and_not_kept(conversation: Conversation) -> None:
+    with pytest.raises(LimpidError, match="shorten it"):
+        conversation.say("far too long " * 50, quiet)
+    assert conversation.turns == []
+    conversation.say("Hi", quiet)
+    assert len(conversation.turns) == 2
+
+
+def test_retry_undo_system_and_temperature(conversation: Conversation) -> None:
+    for nothing in (conversation.undo, lambda: conversation.retry(quiet)):
+        with pytest.raises(LimpidError, match="nothing"):
+            nothing()
+    first = conversation.say("Hi", quiet).text
+    again = conversation.retry(quiet).text
+    assert first != again  # a retry draws other numbers
+    assert conversation.turns == [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": again}]
+    conversation.say("12", quiet)
+    conversation.undo()
+    assert len(conversation.turns) == 2
+    conversation.set(temperature=0)
+    assert conversation.retry(quiet).text == conversation.retry(quiet).text
+    assert conversation.sampling.max_tokens == 5
+    before = conversation.used()
+    conversation.system = "Be brief."
+    assert conversation.messages[0] == {"role": "system", "content": "Be brief."}
+    assert conversation.used() > before
+
+
+def test_the_same_seed_is_the_same_talk(lm: LanguageModel) -> None:
+    talks = []
+    for seed in (1, 1, 2):
+        conversation = Conversation(lm, Sampling(temperature=1.0, max_tokens=6, seed=seed), None)
+        talks.append([conversation.say(text, quiet).text for text in ("Hi", "Hi")])
+    assert talks[0] == talks[1] != talks[2]
+    assert talks[0][0] != talks[0][1]
+
+
+def test_ctrl_c_stops_the_answer_and_keeps_it(lm: LanguageModel) -> None:
+    conversation = Conversation(lm, Sampling(temperature=1.0, max_tokens=40, seed=1), None)
+    shown: list[str] = []
+
+    def show(text: str) -> None:
+        shown.append(text)
+        if len(shown) == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    spoken = conversation.say("Hi", show)
+    assert spoken.stopped
+    assert 4 <= len(shown) <= 5
+    assert conversation.turns[-1] == {"role": "assistant", "content": "".join(shown)}
+    assert not conversation.say("again", quiet).stopped
+
+
+def test_save_does_not_overwrite(conversation: Conversation, tmp_path: Path) -> None:
+    terminal = Terminal(conversation, interactive=False)
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    save = terminal.commands["/save"]
+    with pytest.raises(LimpidError, match="nothing to save"):
+        save(str(taken))
+    conversation.say("Hi", quiet)
+    with pytest.raises(LimpidError, match="there already"):
+        save(str(taken))
+    assert taken.read_text() == "mine"
+    for _ in range(2):  # its own file it may write again
+        save(str(tmp_path / "new"))
+
+
+class Typist:
+    """A person at a terminal."""
+
+    def __init__(self, command: list[str]) -> None:
+        environment = {**os.environ, "TERM": "xterm", "PYTHONUNBUFFERED": "1"}
+        self.pid, self.screen = pty.fork()
+        if self.pid == 0:
+            os.execvpe(command[0], command, environment)
+        self.seen = ""
+
+    def until(self, wanted: Callable[[str], bool], seconds: float = 60) -> str:
+        deadline = time.monotonic() + seconds
+        while not wanted(self.seen):
+            assert time.monotonic() < deadline, self.seen
+            try:
+                piece = os.read(self.screen, 65536)
+            except OSError:
+                piece = b""
+            assert piece, f"it left early: {self.seen}"
+            self.seen += piece.decode("utf-8", "replace")
+        seen, self.seen = self.seen, ""
+        return seen
+
+    def type(self, text: str) -> None:
+        os.write(self.screen, text.encode())
+
+    def code(self) -> int:
+        while True:
+            try:
+                if not os.read(self.screen, 65536):
+                    break
+            except OSError:
+                break
+        os.close(self.screen)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@pytest.mark.parametrize("leave", ["\x03", "\x04", "/quit\n"])
+def test_at_a_terminal(saved_run: Path, leave: str) -> None:
+    person = Typist([sys.executable, "-m", "limpid", "chat", str(saved_run), *ARGS])
+    assert "/help" in person.until(lambda seen: "› " in seen)
+    person.type("Hi\n")
+    answered = person.until(lambda seen: "tokens/s]" in seen and seen.rstrip().endswith("›"))
+    assert "of 64 tokens used" in answered
+    person.type("half a thou")
+    person.until(lambda seen: "half a thou" in seen)
+    person.type("\x03")  # drops what was typed
+    person.until(lambda seen: seen.rstrip().endswith("›"))
+    person.type("/undo\n")
+    person.until(lambda seen: "taken back" in seen and seen.rstrip().endswith("›"))
+    person.type(leave)
+    assert person.code() == 0
