@@ -20,7 +20,7 @@ from limpid.data.chat_files import read_conversations
 from limpid.inference.language_model import LanguageModel
 from limpid.inference.sampler import Sampling
 
-ARGS = ["--temperature", "0.9", "--max-tokens", "8", "--seed", "3", "--device", "cpu"]
+ARGS = ["--temperature", "0.9", "--max-tokens", "8", "--seed", "3", "--device", "cpu", "--dtype", "float32"]
 
 
 def chat(run: Path, text: str, *args: str) -> subprocess.CompletedProcess[str]:
@@ -44,7 +44,7 @@ def test_lines_of_a_pipe_are_messages(saved_run: Path, tmp_path: Path) -> None:
     talk = json.loads(file.read_text(encoding="utf-8"))["messages"]
     assert [m["role"] for m in talk] == ["system", "user", "assistant", "user", "assistant"]
     assert [m["content"] for m in talk if m["role"] != "assistant"] == ["A cat.", "Hi\nthere", "床前"]
-    lm = limpid.load(saved_run, device="cpu")
+    lm = limpid.load(saved_run, device="cpu", dtype="float32")
     for number, place in enumerate((2, 4)):
         settings = {"temperature": 0.9, "max_tokens": 8, "seed": integer(3, "answer", number)}
         assert talk[place]["content"] == lm.chat(talk[:place], **settings)

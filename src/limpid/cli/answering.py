@@ -21,6 +21,7 @@ MinP = Annotated[float, typer.Option(help="Leave out tokens less than this fract
 RepetitionPenalty = Annotated[float, typer.Option(help="Above 1: tokens that were there before become less likely.")]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same text.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+DType = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
 
 
 def run_path(run: str) -> Path:
@@ -31,14 +32,14 @@ def run_path(run: str) -> Path:
     return runs_dir() / run if not path.exists() and (runs_dir() / run).exists() else path
 
 
-def open_model(run: str, device: str) -> LanguageModel:
+def open_model(run: str, device: str, dtype: str) -> LanguageModel:
     """Load a run, with a sign of life on the terminal meanwhile."""
     from rich.console import Console
 
     with Console(stderr=True).status(f"loading {run}"):
         import limpid
 
-        return limpid.load(run_path(run), device=device)
+        return limpid.load(run_path(run), device=device, dtype=dtype)
 
 
 def harmless(text: str) -> str:

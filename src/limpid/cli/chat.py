@@ -44,6 +44,7 @@ def chat(
     repetition_penalty: answering.RepetitionPenalty = 1.0,
     seed: answering.Seed = None,
     device: answering.Device = "auto",
+    dtype: answering.DType = "auto",
 ) -> None:
     """Talk with a model in the terminal.
 
@@ -57,7 +58,7 @@ def chat(
         "max_tokens": max_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p,
         "repetition_penalty": repetition_penalty, "seed": seed,
     }  # fmt: skip
-    conversation = Conversation(answering.open_model(run, device), parse(Sampling, settings, "sampling"), system)
+    conversation = Conversation(answering.open_model(run, device, dtype), parse(Sampling, settings, "sampling"), system)
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
     if not interactive:
         sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]

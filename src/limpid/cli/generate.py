@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from limpid.inference.language_model import Alternative, LanguageModel, TextEvent
 
 BAR_CELLS = 32
-TOKEN_CELLS = 14
+TOKEN_CELLS = 20
 
 
 def generate(
@@ -43,6 +43,7 @@ def generate(
         False
     ),
     device: answering.Device = "auto",
+    dtype: answering.DType = "auto",
 ) -> None:
     """Continue a text.
 
@@ -51,7 +52,7 @@ def generate(
     filter.
     """
     text = _read_prompt(prompt)
-    lm = answering.open_model(run, device)
+    lm = answering.open_model(run, device, dtype)
     events = lm.stream(
         text, max_tokens=max_tokens, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
         repetition_penalty=repetition_penalty, seed=seed, stop=tuple(stop or ()),

@@ -37,7 +37,7 @@ def quick_measures(engine: Callable[[], Engine], tokenizer: Tokenizer, seed: int
 
 
 def full_measures(engine: Engine, tokenizer: Tokenizer, seed: int, questions: int) -> dict[str, Any]:
-    """``questions`` of every kind, in phrasings never trained: {"description: right": {"value", "low", "high"}, ...}."""
+    """``questions`` of every kind, in phrasings never trained: {"module: right": {"value", "low", "high"}, ...}."""
     measures = {}
     for kind in EVALUATIONS:
         graded = grade_all(engine, tokenizer, dialogues(seed).evaluation(kind, questions))

@@ -37,7 +37,8 @@ class Job(NamedTuple):
     """What one stage trains, once its folder is open.
 
     measure: held-out measures by name, cheap enough to take often. lower_is_better: the one that decides the best
-    checkpoint. note: what the user should know before it starts. extra: more numbers for a step's line in the metrics. conclude: the summary's measures and answers.
+    checkpoint. extra: more numbers for a step's line in the metrics. conclude: the summary's measures and answers.
+    note: what the user should know before it starts.
     """
 
     model: Llama
@@ -98,8 +99,6 @@ def train_stage(
         parameters = sum(p.numel() for p in job.model.parameters())
         named = str(dtype).removeprefix("torch.")
         yield Started(stage, start, job.steps, parameters, str(world.device), named, compiled, job.note)
-            stage, start, job.steps, parameters, str(world.device), str(dtype).removeprefix("torch."), compiled
-        )
         log = stack.enter_context(MetricsLog(out, step=start)) if world.leads else None
         clock = _Clock(done, began)
         best: dict[str, Any] = done.get("best", {})
