@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -135,51 +137,60 @@ class Typist:
     """A person at a terminal."""
 
     def __init__(self, command: list[str]) -> None:
-        environment = {**os.environ, "TERM": "xterm", "PYTHONUNBUFFERED": "1"}
-        self.pid, self.screen = pty.fork()
-        if self.pid == 0:
-            os.execvpe(command[0], command, environment)
-        self.seen = ""
+        self.screen, inside = pty.openpty()
+        own = (
+            "import fcntl, os, sys, termios\nfcntl.ioctl(0, termios.TIOCSCTTY, 0)\nos.execvp(sys.argv[1], sys.argv[1:])"
+        )
+        self.process = subprocess.Popen(  # a session of its own, whose terminal this is: so ^C becomes a signal
+            [sys.executable, "-c", own, *command],
+            stdin=inside, stdout=inside, stderr=inside, start_new_session=True, env={**os.environ, "TERM": "xterm"},
+        )  # fmt: skip
+        os.close(inside)
+        self.seen, self.utf8 = "", codecs.getincrementaldecoder("utf-8")()
 
-    def until(self, wanted: Callable[[str], bool], seconds: float = 60) -> str:
+    def __enter__(self) -> Typist:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self.screen)
+
+    def until(self, wanted: Callable[[str], bool], seconds: float = 30) -> str:
         deadline = time.monotonic() + seconds
         while not wanted(self.seen):
-            assert time.monotonic() < deadline, self.seen
+            ready, _, _ = select.select([self.screen], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"nothing more after: {self.seen!r}"
             try:
                 piece = os.read(self.screen, 65536)
             except OSError:
                 piece = b""
-            assert piece, f"it left early: {self.seen}"
-            self.seen += piece.decode("utf-8", "replace")
+            assert piece, f"it left early: {self.seen!r}"
+            self.seen += self.utf8.decode(piece)
         seen, self.seen = self.seen, ""
         return seen
 
     def type(self, text: str) -> None:
+        time.sleep(0.2)  # a signal in the middle of a key press is heard only at the next key
         os.write(self.screen, text.encode())
 
     def code(self) -> int:
-        while True:
-            try:
-                if not os.read(self.screen, 65536):
-                    break
-            except OSError:
-                break
-        os.close(self.screen)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        """The exit code, once it has left."""
+        return self.process.wait(timeout=30)
 
 
 @pytest.mark.parametrize("leave", ["\x03", "\x04", "/quit\n"])
 def test_at_a_terminal(saved_run: Path, leave: str) -> None:
-    person = Typist([sys.executable, "-m", "limpid", "chat", str(saved_run), *ARGS])
-    assert "/help" in person.until(lambda seen: "› " in seen)
-    person.type("Hi\n")
-    answered = person.until(lambda seen: "tokens/s]" in seen and seen.rstrip().endswith("›"))
-    assert "of 64 tokens used" in answered
-    person.type("half a thou")
-    person.until(lambda seen: "half a thou" in seen)
-    person.type("\x03")  # drops what was typed
-    person.until(lambda seen: seen.rstrip().endswith("›"))
-    person.type("/undo\n")
-    person.until(lambda seen: "taken back" in seen and seen.rstrip().endswith("›"))
-    person.type(leave)
-    assert person.code() == 0
+    with Typist([sys.executable, "-m", "limpid", "chat", str(saved_run), *ARGS]) as person:
+        assert "/help" in person.until(lambda seen: "› " in seen)
+        person.type("Hi\n")
+        answered = person.until(lambda seen: "tokens/s]" in seen and seen.endswith("› "))
+        assert "of 64 tokens used" in answered
+        person.type("half a thou")
+        person.until(lambda seen: "half a thou" in seen)
+        person.type("\x03")  # drops what was typed
+        person.until(lambda seen: seen.endswith("› "))
+        person.type("/undo\n")
+        person.until(lambda seen: "taken back" in seen and seen.endswith("› "))
+        person.type(leave)
+        assert person.code() == 0

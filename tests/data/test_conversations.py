@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -101,8 +102,11 @@ def test_evaluations_are_never_trained(dialogues: Dialogues, training: list[Conv
 
 def test_held_out_sums_are_never_trained(dialogues: Dialogues, training: list[Conversation]) -> None:
     held_out = {c.subject for c in dialogues.evaluation("arithmetic")}
-    answers = {m["content"] for c in training for m in c.messages if m["role"] == "assistant"}
-    assert not held_out & {answer.split(" = ")[0] for answer in answers if " = " in answer}
+    asked = [m["content"] for c in training for m in c.messages if m["role"] == "user"]
+    spelt = [re.search(r"(\d+) (\+|-|plus|minus) (\d+)", question) for question in asked]
+    sums = {f"{m[1]} {m[2].replace('plus', '+').replace('minus', '-')} {m[3]}" for m in spelt if m}
+    assert len(sums) > 1000
+    assert not held_out & sums
     assert is_held_out_sum(17, "+", 25) == is_held_out_sum(25, "+", 17)
     assert sum(is_held_out_sum(a, "-", b) for a in range(100) for b in range(100)) == pytest.approx(1000, abs=120)
     small = Dialogues(largest_operand=9)
@@ -144,10 +148,18 @@ def test_grade(dialogues: Dialogues) -> None:
     assert grade(known, "") == "wrong"
     assert grade(unknown, ADMISSION) == "right"
     assert grade(unknown, known.expected) == "wrong"
-    product = next(c for c in dialogues.evaluation("arithmetic") if " x " in c.subject)
-    a, _, b = product.subject.split()
-    assert grade(product, f"{a} x {b} = {int(a) * int(b)}.") == "right"
-    assert grade(product, f"{a} x {b} = 100.") == "wrong"
+    for a, operation, b, expected in [
+        (17, "+", 25, "7 + 5 = 12, 1 + 2 + 1 = 4, so 42."),
+        (60, "+", 9, "0 + 9 = 9, 6 + 0 + 0 = 6, so 69."),
+        (62, "-", 27, "12 - 7 = 5, 6 - 2 - 1 = 3, so 35."),
+        (48, "-", 8, "8 - 8 = 0, 4 - 0 - 0 = 4, so 40."),
+    ]:
+        sums = (dialogues.training(i) for i in range(200_000))
+        asked = next((c for c in sums if c.kind == "arithmetic" and c.subject == f"{a} {operation} {b}"), None)
+        asked = asked or next(c for c in dialogues.evaluation("arithmetic") if c.subject == f"{a} {operation} {b}")
+        assert asked.expected == expected
+        assert grade(asked, expected) == "right"
+        assert grade(asked, expected.replace("so ", "so 1")) == "wrong"
 
 
 def test_an_unknown_evaluation_names_the_nearest() -> None:

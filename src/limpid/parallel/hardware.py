@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import gc
 import shutil
 import sys
 import time
@@ -62,6 +63,15 @@ def keep_memory() -> None:
     if hasattr(libc, "mallopt"):
         libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
         libc.mallopt(-3, 2**31 - 1)  # M_MMAP_THRESHOLD
+
+
+def release_memory() -> None:
+    """Give back to the system what is free but was kept: between stages, whose buffers are of other sizes."""
+    gc.collect()
+    if sys.platform.startswith("linux"):
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "malloc_trim"):
+            libc.malloc_trim(0)
 
 
 def can_compile() -> bool:

@@ -15,6 +15,7 @@ from limpid.inference.sampler import Sampling
 from limpid.text.chat import prompt
 from limpid.text.tokenizer import Tokenizer
 
+LENGTH_STEP = 32
 REWARDS = {"right": 1.0, "admitted": 0.0, "wrong": -1.0}
 
 
@@ -79,8 +80,9 @@ class Rollouts:
         return grade(question, self.tokenizer.decode(answer[:-1]))
 
     def _rows(self, prompts: list[list[int]], answers: list[list[int]], advantages: list[float]) -> Batch:
-        """One answer a row, padded on the right to the longest; rows added so that micro-batches are of one size."""
-        length = max(len(p) + len(a) for p, a in zip(prompts, answers, strict=True)) - 1
+        """One answer a row, padded on the right: few lengths and one number of rows, so that buffers fit again."""
+        longest = max(len(p) + len(a) for p, a in zip(prompts, answers, strict=True)) - 1
+        length = -(-longest // LENGTH_STEP) * LENGTH_STEP
         rows = -(-len(answers) // self.row_multiple) * self.row_multiple
         inputs = torch.full((rows, length), self.tokenizer.end_of_text)
         targets = inputs.clone()

@@ -20,7 +20,7 @@ from limpid.data.batches import Batches
 from limpid.models.llama import Llama
 from limpid.models.registry import flops_per_token
 from limpid.parallel.environment import World
-from limpid.parallel.hardware import can_compile, compute_dtype, keep_memory, matmul_rate, peak_rss_bytes
+from limpid.parallel.hardware import can_compile, compute_dtype, keep_memory, matmul_rate, peak_rss_bytes, release_memory
 from limpid.parallel.shard import settle, shard
 from limpid.stages.events import Evaluated, Event, Finished, Sampled, Saved, Started
 from limpid.stages.recipe import Recipe
@@ -90,6 +90,7 @@ def train_stage(
             clean_leftovers(out / "checkpoints")
             _claim(stage, recipe, out, resume)
         world.wait()
+        release_memory()
         began = time.perf_counter()
         job = prepare(out)
         done = _restore(out, job, world) if resume else {}
@@ -116,6 +117,7 @@ def train_stage(
             nonlocal best
             values = job.measure()
             settle(job.model)
+            release_memory()
             value = values.get(job.lower_is_better)
             if value is not None and value < best.get("value", float("inf")):
                 best = {"step": step, "value": value}

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from itertools import product
 from typing import Literal, NamedTuple
 
 from limpid.core.errors import LimpidError, did_you_mean
@@ -26,13 +27,13 @@ IDENTITY = "I am limpid, a small language model trained on this computer from th
 
 ASKED_OF_NAMES = ("description", "module", "signature")
 MIXTURE: dict[str, float] = {
-    "description": 0.28, "module": 0.18, "signature": 0.20, "unknown": 0.16, "arithmetic": 0.12, "greeting": 0.03,
+    "description": 0.21, "module": 0.12, "signature": 0.15, "unknown": 0.14, "arithmetic": 0.32, "greeting": 0.03,
     "identity": 0.03,
 }  # fmt: skip
 RL_MIXTURE: dict[str, float] = {
     "description": 0.25, "module": 0.15, "signature": 0.15, "unknown": 0.25, "arithmetic": 0.20,
 }  # fmt: skip
-OPERATIONS: dict[str, float] = {"+": 0.45, "-": 0.35, "x": 0.20}
+OPERATIONS: dict[str, float] = {"+": 0.5, "-": 0.5}
 SEVERAL_TURNS = 0.15  # of the training conversations have more than one question
 
 HELD_OUT_FUNCTIONS = 110
@@ -124,9 +125,8 @@ class Dialogues:
         if kind == "arithmetic":
             while True:
                 operation = _choose(rng, OPERATIONS)
-                largest = 9 if operation == "x" else self.largest_operand
-                a, b = rng.randint(0, largest), rng.randint(0, largest)
-                if not is_held_out_sum(a, operation, b):
+                a, b = rng.randint(0, self.largest_operand), rng.randint(0, self.largest_operand)
+                if not is_held_out_sum(a, operation, b) and _is_asked(a, operation, b):
                     return _sum(a, operation, b, rng.randrange(len(PHRASINGS[kind].train)))
         return _talk(kind, rng.randrange(len(PHRASINGS[kind].train)))
 
@@ -141,13 +141,11 @@ class Dialogues:
                 fakes = self.fakes["test"]
                 yield from (_unknown(f, asked, p) for f in fakes for p in PHRASINGS[asked].held_out_indices)
         elif kind == "arithmetic":
-            for operation in OPERATIONS:
-                largest = 9 if operation == "x" else self.largest_operand
-                pairs = ((a, b) for a in range(largest + 1) for b in range(largest + 1))
-                for a, b in pairs:
-                    if is_held_out_sum(a, operation, b):
-                        phrasing = PHRASINGS[kind].held_out_indices[(a + b) % len(PHRASINGS[kind].held_out)]
-                        yield _sum(a, operation, b, phrasing)
+            numbers = range(self.largest_operand + 1)
+            for operation, a, b in product(OPERATIONS, numbers, numbers):
+                if is_held_out_sum(a, operation, b) and _is_asked(a, operation, b):
+                    phrasing = PHRASINGS[kind].held_out_indices[(a + b) % len(PHRASINGS[kind].held_out)]
+                    yield _sum(a, operation, b, phrasing)
         else:
             yield from (_talk(kind, p) for p in PHRASINGS[kind].held_out_indices)
 
@@ -162,15 +160,14 @@ _ANSWERS: Mapping[str, Callable[[FunctionDoc], str]] = {
 
 
 def is_held_out_sum(a: int, operation: str, b: int) -> bool:
-    """Whether ``a operation b`` is kept for evaluation: a tenth of the sums, with ``b + a`` where ``a + b`` is.
-
-    Of the products a fifth of those with a > b, whose mirror image is trained.
-    """
-    if operation == "x":
-        return a > b and _hash(f"{a} x {b}") % 5 == 0
+    """Whether ``a operation b`` is kept for evaluation: a tenth of the sums, with ``b + a`` where ``a + b`` is."""
     if operation == "+":
         a, b = min(a, b), max(a, b)
     return _hash(f"{a} {operation} {b}") % 10 == 0
+
+
+def _is_asked(a: int, operation: str, b: int) -> bool:
+    return operation == "+" or a >= b
 
 
 def _conversation(kind: str, question: str, subject: str, phrasing: int, answer: str) -> Conversation:
@@ -193,12 +190,29 @@ def _unknown(name: str, asked: str, phrasing: int) -> Conversation:
 
 
 def _sum(a: int, operation: str, b: int, phrasing: int) -> Conversation:
-    result = {"+": a + b, "-": a - b, "x": a * b}[operation]
-    word = {"+": "plus", "-": "minus", "x": "times"}[operation]
+    word = {"+": "plus", "-": "minus"}[operation]
     subject = f"{a} {operation} {b}"
-    template = PHRASINGS["arithmetic"].all[phrasing]
-    question = template.format(sum=subject, words=f"{a} {word} {b}")
-    return _conversation("arithmetic", question, subject, phrasing, f"{subject} = {result}.")
+    question = PHRASINGS["arithmetic"].all[phrasing].format(sum=subject, words=f"{a} {word} {b}")
+    return _conversation("arithmetic", question, subject, phrasing, _working(a, operation, b))
+
+
+def _working(a: int, operation: str, b: int) -> str:
+    """The answer as it is worked out on paper: units first, then tens with what was carried or borrowed.
+
+    A small model cannot see the sum of two numbers at a glance, but it can learn each of these steps.
+    """
+    units_a, units_b, tens_a, tens_b = a % 10, b % 10, a // 10, b // 10
+    if operation == "+":
+        units = units_a + units_b
+        carried = units // 10
+        steps = f"{units_a} + {units_b} = {units}, {tens_a} + {tens_b} + {carried} = {tens_a + tens_b + carried}"
+        return f"{steps}, so {a + b}."
+    borrowed = int(units_a < units_b)
+    units_a += 10 * borrowed
+    steps = (
+        f"{units_a} - {units_b} = {units_a - units_b}, {tens_a} - {tens_b} - {borrowed} = {tens_a - tens_b - borrowed}"
+    )
+    return f"{steps}, so {a - b}."
 
 
 def _talk(kind: str, phrasing: int) -> Conversation:

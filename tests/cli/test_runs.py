@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.conftest import random_llama
+
+from limpid.cli.main import main
+from limpid.core.paths import RunLock
+
+
+def run(capfd: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as caught:
+        main(["runs", *args])
+    out, err = capfd.readouterr()
+    return int(caught.value.code or 0), out, err
+
+
+@pytest.fixture
+def folder(tmp_path: Path, saved_run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three runs: one with a checkpoint only, one finished inside a demo, one broken all over."""
+    monkeypatch.setenv("LIMPID_RUNS_DIR", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "140")
+    shutil.copytree(saved_run, tmp_path / "tiny")
+    done = tmp_path / "demo" / "pretrain"
+    done.mkdir(parents=True)
+    (done / "recipe.toml").write_text("# limpid pretrain\n[train]\nsteps = 30\n")
+    lines = [{"step": 10, "loss": 5.0}, {"step": 10, "validation_bits_per_byte": 2.5}]
+    lines += [{"step": 20, "validation_bits_per_byte": 1.75}, {"step": 30, "validation_bits_per_byte": 1.8}]
+    (done / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 3')
+    (done / "summary.json").write_text(json.dumps({"stage": "pretrain", "steps": 30, "parameters": 1_500_000}))
+    (tmp_path / "broken").mkdir()
+    for name in ("recipe.toml", "summary.json", "metrics.jsonl"):
+        (tmp_path / "broken" / name).write_bytes(b"\xff{")
+    (tmp_path / "not a run").mkdir()
+    return tmp_path
+
+
+def test_what_is_known_of_each_run(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with RunLock(folder / "tiny"):
+        code, out, _ = run(capfd, "--json")
+    assert code == 0
+    found = {entry["name"]: entry for entry in json.loads(out)}
+    assert found.keys() == {"tiny", "demo/pretrain", "broken"}
+    tiny, done, broken = found["tiny"], found["demo/pretrain"], found["broken"]
+    assert (tiny["stage"], tiny["step"], tiny["state"]) == ("sft", 7, "running")
+    assert tiny["parameters"] == sum(p.numel() for p in random_llama().parameters())
+    assert (done["stage"], done["step"], done["steps"], done["state"]) == ("pretrain", 30, 30, "finished")
+    assert done["validation_bits_per_byte"] == 1.75
+    assert (broken["stage"], broken["step"], broken["state"]) == (None, None, "interrupted")
+    assert {e["name"]: e["state"] for e in json.loads(run(capfd, "--json")[1])}["tiny"] == "interrupted"
+
+
+def test_the_table(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capfd)
+    assert code == 0
+    line = next(line for line in out.splitlines() if "demo/pretrain" in line)
+    assert all(word in line for word in ("pretrain", "30", "1.50M", "1.750", "finished"))
+    assert [word in run(capfd, "demo")[1] for word in ("pretrain", "tiny")] == [True, False]
+
+
+def test_none_there(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "There are no runs" in run(capfd, str(folder / "not a run"))[1]
+    code, _, err = run(capfd, "tinny")
+    assert code == 1
+    assert "Did you mean 'tiny'?" in err
