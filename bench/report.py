@@ -128,6 +128,10 @@ def _version(package: str) -> str | None:
 # Fresh processes ----------------------------------------------------------------------------------------------------
 
 
+NOTHING_COMPILED = {"TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}
+"""The environment in which compiling takes as long as on a machine that never did it before."""
+
+
 class WorkerFailed(RuntimeError):
     """A measuring process ended badly; the message is the end of what it said."""
 

@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.report import (
+    NOTHING_COMPILED,
     ROUNDS,
     Row,
     WorkerFailed,
@@ -44,9 +45,10 @@ WARMUP_STEPS = 2
 SYSTEMS = ("limpid", "nanoGPT", "transformers")
 FLAGS: dict[str, list[dict[str, Any]]] = {
     "limpid": [
-        {"compile": True, "micro_tokens": 4096},
-        {"compile": True, "micro_tokens": 8192},
-        {"compile": False, "micro_tokens": 4096},
+        {"dtype": "bfloat16", "compile": True, "micro_tokens": 4096},
+        {"dtype": "bfloat16", "compile": True, "micro_tokens": 8192},
+        {"dtype": "bfloat16", "compile": False, "micro_tokens": 4096},
+        {"dtype": "float32", "compile": True, "micro_tokens": 4096},
     ],
     "nanoGPT": [
         {"dtype": "bfloat16", "compile": False, "micro_steps": 1},
@@ -127,7 +129,7 @@ def measure_limpid(question: dict[str, Any]) -> dict[str, Any]:
         model,
         NextToken(dtype),
         TextBatches(TokenStore(ids, len(ids), 1, ""), CONTEXT, TOKENS_PER_STEP // CONTEXT, 0),
-        build_optimizers(model, recipe.optim, config.d_model),
+        build_optimizers(model, recipe.optim, config.d_model, dtype),
         start=0,
         steps=steps,
         schedule=lambda step: 0.1,
@@ -140,7 +142,7 @@ def measure_limpid(question: dict[str, Any]) -> dict[str, Any]:
     flops = flops_per_token(model, CONTEXT) * found["tokens_per_second"]
     share = flops / matmul_rate(dtype, "cpu")
     parameters = sum(p.numel() for p in model.parameters())
-    return found | {"parameters": parameters, "matmul_share": share, "flags": f"{flags} {dtype}"}
+    return found | {"parameters": parameters, "matmul_share": share, "flags": str(flags)}
 
 
 def measure_nanogpt(question: dict[str, Any]) -> dict[str, Any]:
@@ -173,7 +175,6 @@ def measure_nanogpt(question: dict[str, Any]) -> dict[str, Any]:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        loss.item()
         seconds.append(time.perf_counter() - began)
     return summary(seconds) | {"parameters": parameters, "flags": str(flags)}
 
@@ -207,7 +208,7 @@ def measure_transformers(question: dict[str, Any]) -> dict[str, Any]:
 
     ends: list[float] = []
 
-    class Clock(TrainerCallback):  # type: ignore[misc]
+    class Clock(TrainerCallback):
         def on_train_begin(self, *_: Any, **__: Any) -> None:
             ends.append(time.perf_counter())
 
@@ -251,7 +252,7 @@ def best_flags(system: str, question: dict[str, Any]) -> tuple[dict[str, Any], l
         asked = question | {"system": system, "flags": flags}
         label = f"{system} {' '.join(f'{key}={value}' for key, value in flags.items())}"
         try:
-            found = fresh("bench.train_speed", asked, {"TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"})
+            found = fresh("bench.train_speed", asked, NOTHING_COMPILED)
         except WorkerFailed as failure:
             console.print(f"  {label}: failed, left out. {failure}", markup=False)
             continue

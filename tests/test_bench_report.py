@@ -1,7 +1,6 @@
 import json
 
 import pytest
-
 from bench.report import Row, WorkerFailed, absent, fresh, in_turn, machine, paired, show, single
 
 

@@ -127,9 +127,10 @@ def _show(lm: LanguageModel, prompt: str, events: Iterator[TextEvent]) -> None:
             )
             line.append(f" {candidate.probability:.1%}  ", style="dim")
         line.rstrip()
-        console.print(
-            line, no_wrap=True, overflow="ellipsis", crop=console.is_terminal, soft_wrap=not console.is_terminal
-        )
+        if console.is_terminal:
+            console.print(line, no_wrap=True, overflow="ellipsis")
+        else:
+            console.print(line, soft_wrap=True)
     text = Text(harmless(prompt), style="dim")
     for piece, probability in written:
         text.append(harmless(piece), style=_colour(probability))

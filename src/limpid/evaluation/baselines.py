@@ -71,8 +71,9 @@ class KneserNey:
         discounts = _discounts(counts)
         n_contexts = int(contexts.max()) + 1
         self._counts.append(counts.astype(np.float64))
-        self._totals.append(np.bincount(contexts, weights=counts, minlength=n_contexts))
-        self._taken.append(np.bincount(contexts, weights=discounts[np.minimum(counts, 3)], minlength=n_contexts))
+        self._totals.append(np.bincount(contexts, weights=counts, minlength=n_contexts).astype(np.float64))
+        taken = discounts[np.minimum(counts, 3)]
+        self._taken.append(np.bincount(contexts, weights=taken, minlength=n_contexts).astype(np.float64))
         self._discounts.append(discounts)
 
     def probabilities(self, contexts: npt.ArrayLike, tokens: npt.ArrayLike) -> Floats:

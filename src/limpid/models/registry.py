@@ -71,6 +71,8 @@ def build(config: ModelConfig, seed: int | None = None) -> Llama:
     with torch.device("meta"):
         model = FAMILIES[config.family][1](config)
     model.to_empty(device="cpu")
+    if config.tie_embeddings:
+        model.head.weight = model.embedding.weight  # to_empty gave each its own
     if seed is not None:
         initialise(model, seed)
     return model

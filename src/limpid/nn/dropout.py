@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 @torch.library.custom_op("limpid::random_bytes", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,))
-def random_bytes(like: Tensor) -> Tensor:
-    """Uniform uint8 noise in the shape of ``like``, eight elements for each 64-bit draw of torch's CPU generator.
+def random_bytes(shape: list[int]) -> Tensor:
+    """Uniform uint8 noise on the CPU, eight elements for each 64-bit draw of torch's generator.
 
-    An operator of its own so that torch.compile calls it as it is, and neither merges two draws nor repeats one.
+    An operator of its own so that torch.compile calls it as it is, and neither merges two draws nor repeats one. It
+    takes a shape and no tensor, so that what it will mask need not be finished before it.
     """
-    count = like.numel()
+    count = math.prod(shape)
     words = torch.empty((count + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
-    return words.view(torch.uint8)[:count].view(like.shape)
+    return words.view(torch.uint8)[:count].view(shape)
 
 
 @random_bytes.register_fake
-def _(like: Tensor) -> Tensor:
-    return torch.empty(like.shape, dtype=torch.uint8, device=like.device)
+def _(shape: list[int]) -> Tensor:
+    return torch.empty(shape, dtype=torch.uint8)
 
 
 class Dropout(nn.Module):
@@ -40,7 +43,7 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return F.dropout(x, self.p)
-        keep = random_bytes(x) >= self.threshold
+        keep = random_bytes(list(x.shape)) >= self.threshold
         return x * keep * (256 / (256 - self.threshold))
 
     def extra_repr(self) -> str:
