@@ -21,7 +21,7 @@ from typing import Any
 
 from bench.report import NOTHING_COMPILED, Row, arguments, child_environment, console, show, single
 
-SECONDS, BYTES = 600, 2 * 2**30
+SECONDS, GIGABYTES = 600, 2.0
 SHARE_RIGHT = 0.90
 FORGETTING = 1.05
 KNOWN = ("description", "module", "signature")
@@ -93,7 +93,7 @@ def rows_of(report: dict[str, Any], seconds: float | None, peak: int | None) -> 
     bits = "test bits per byte"
     rows = [
         single("demo: all stages to the report", "s", total, at_most=SECONDS),
-        single("demo: peak resident memory", "GiB", None if peak is None else peak / 2**30, at_most=BYTES / 2**30),
+        single("demo: peak resident memory", "GB", None if peak is None else peak / 1e9, at_most=GIGABYTES),
         single("pretraining: test", "bits/byte", value(pretrain, bits), at_most=1.60),
     ]
     kinds = [name.removesuffix(": right") for name in sft if name.endswith(": right")]

@@ -193,6 +193,8 @@ def show(title: str, rows: Sequence[Row], *, as_json: bool) -> None:
         print(json.dumps({"machine": here, "rows": [row._asdict() for row in rows]}, ensure_ascii=False))
         return
     out = Console(highlight=False)
+    if not out.is_terminal and "COLUMNS" not in os.environ:
+        out.width = 160
     memory = here["memory_bytes"] / 2**30
     features = " ".join(name for name in ("amx", "avx512_bf16") if here[name]) or "no fast bf16"
     out.print(f"{here['cpu']}, {here['cores']} cores ({features}), {memory:.0f} GB, {here['os']}")

@@ -15,6 +15,9 @@ ModelConfig = LlamaConfig
 FAMILIES: dict[str, tuple[type[LlamaConfig], type[Llama]]] = {"llama": (LlamaConfig, Llama)}
 
 
+_DERIVED = ("n_layer", "d_model", "n_head", "n_kv_head", "d_ff")
+
+
 class ModelSection(Section):
     """The shape of a model. ``depth`` alone is enough; every other key it derives can be set.
 
@@ -35,6 +38,11 @@ class ModelSection(Section):
     qk_norm: bool = True
     tie_embeddings: bool = False
     rope_base: float = 10_000.0
+
+    def resolved(self) -> ModelSection:
+        """This section with every derived key written out."""
+        config = self.config(vocab_size=1)
+        return self.model_copy(update={name: getattr(config, name) for name in _DERIVED})
 
     def config(self, vocab_size: int) -> ModelConfig:
         """Every number of the model for a vocabulary of ``vocab_size`` tokens."""

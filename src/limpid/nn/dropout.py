@@ -43,7 +43,8 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return F.dropout(x, self.p)
-        keep = random_bytes(list(x.shape)) >= self.threshold
+        # As float32: inductor compares bytes one at a time, floats sixteen at a time.
+        keep = random_bytes(list(x.shape)).float() >= self.threshold
         return x * keep * (256 / (256 - self.threshold))
 
     def extra_repr(self) -> str:

@@ -8,6 +8,7 @@ import gc
 import shutil
 import sys
 import time
+from pathlib import Path
 
 import torch
 
@@ -36,7 +37,9 @@ def matmul_rate(dtype: torch.dtype, device: str = "cpu", size: int = 1024, secon
 
 
 def compute_dtype(wish: str, device: torch.device) -> torch.dtype:
-    """``auto`` resolved: bfloat16 on a GPU, and on a CPU whose bfloat16 product is at least twice as fast as float32's.
+    """``auto`` resolved: bfloat16 on a GPU and on a CPU with instructions for it, else float32.
+
+    Asked of the processor and not of a stopwatch, so that a busy machine gives the same answer.
 
     Raises:
         LimpidError: an unknown name.
@@ -45,10 +48,19 @@ def compute_dtype(wish: str, device: torch.device) -> torch.dtype:
         return DTYPES[wish]
     if wish != "auto":
         raise LimpidError(f"no dtype is called '{wish}'; there are auto, float32 and bfloat16.")
-    if device.type == "cpu":
-        rates = [matmul_rate(dtype, "cpu", 512, 0.05) for dtype in (torch.bfloat16, torch.float32)]
-        return torch.bfloat16 if rates[0] > 2 * rates[1] else torch.float32
+    if device.type == "cpu" and not _multiplies_bfloat16():
+        return torch.float32
     return torch.bfloat16
+
+
+@functools.cache
+def _multiplies_bfloat16() -> bool:
+    """Whether this CPU says it has AVX-512 or AMX products of bfloat16 (Linux; elsewhere nobody says)."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def keep_memory() -> None:

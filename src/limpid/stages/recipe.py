@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field
 
 from limpid.checkpoint.store import CheckpointSection
 from limpid.core.recipe import Section
 from limpid.models.registry import ModelSection
+from limpid.parallel.hardware import compute_dtype
 from limpid.text.tokenizer import TokenizerSection
 from limpid.training.optim import OptimSection
 from limpid.training.schedule import ScheduleSection
@@ -98,3 +100,14 @@ class Recipe(Section):
     eval: EvalSection = EvalSection()
     sft: SftSection = SftSection()
     grpo: GrpoSection = GrpoSection()
+
+    def resolved(self, device: torch.device) -> Recipe:
+        """What is saved with a run: every key that was left to be derived, written out."""
+        dtype = str(compute_dtype(self.train.dtype, device)).removeprefix("torch.")
+        return self.model_copy(
+            update={
+                "model": self.model.resolved(),
+                "train": self.train.model_copy(update={"dtype": dtype}),
+                "optim": self.optim.model_copy(update={"lr": self.optim.matrix_lr}),
+            }
+        )

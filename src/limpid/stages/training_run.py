@@ -20,7 +20,14 @@ from limpid.data.batches import Batches
 from limpid.models.llama import Llama
 from limpid.models.registry import flops_per_token
 from limpid.parallel.environment import World
-from limpid.parallel.hardware import can_compile, compute_dtype, keep_memory, matmul_rate, peak_rss_bytes, release_memory
+from limpid.parallel.hardware import (
+    can_compile,
+    compute_dtype,
+    keep_memory,
+    matmul_rate,
+    peak_rss_bytes,
+    release_memory,
+)
 from limpid.parallel.shard import settle, shard
 from limpid.stages.events import Evaluated, Event, Finished, Sampled, Saved, Started
 from limpid.stages.recipe import Recipe
@@ -81,6 +88,7 @@ def train_stage(
         Interrupted: SIGINT or SIGTERM came; everything up to the last finished step is saved.
         LimpidError: ``out`` holds a run and ``resume`` was not asked for, or its recipe is another one.
     """
+    recipe = recipe.resolved(world.device)
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         if world.leads:

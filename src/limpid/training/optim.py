@@ -37,6 +37,11 @@ class OptimSection(Section):
     clip: NotNegative = 1.0
     z_loss: NotNegative = 0.0
 
+    @property
+    def matrix_lr(self) -> float:
+        """``lr``, or what it is unless said."""
+        return self.lr or {"muon": 0.02, "adamw": 1e-3}[self.kind]
+
 
 def orthogonalise(stack: Tensor, dtype: torch.dtype, steps: int = 5) -> Tensor:
     """Nearest semi-orthogonal matrices, approximately, by a quintic Newton-Schulz iteration (Jordan et al. 2024).
@@ -147,7 +152,7 @@ def build_optimizers(model: nn.Module, section: OptimSection, d_model: int, dtyp
     betas = (section.beta1, section.beta2)
     fused = not any(isinstance(p, DTensor) for _, p in named)
     if section.kind == "adamw":
-        lr = section.lr or 1e-3
+        lr = section.matrix_lr
         groups = [
             {"params": blocks + embedding + head, "weight_decay": section.weight_decay, "lr": lr},
             {"params": scalars, "weight_decay": 0.0, "lr": lr},
@@ -160,7 +165,5 @@ def build_optimizers(model: nn.Module, section: OptimSection, d_model: int, dtyp
         {"params": scalars, "lr": section.scalar_lr, "weight_decay": 0.0},
     ]
     adamw = torch.optim.AdamW([g for g in groups if g["params"]], betas=betas, eps=1e-10, fused=fused)
-    muon = Muon(
-        blocks, lr=section.lr or 0.02, momentum=section.momentum, weight_decay=section.weight_decay, dtype=dtype
-    )
+    muon = Muon(blocks, lr=section.matrix_lr, momentum=section.momentum, weight_decay=section.weight_decay, dtype=dtype)
     return Optimizers([muon, adamw])
