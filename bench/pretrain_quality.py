@@ -1,9 +1,9 @@
 """What pretraining taught, against a compressor and an n-gram model.
 
-    python -m bench.pretrain_quality RUN_DIR [--json]
+    python -m bench.pretrain_quality [RUN_DIR] [--json]
 
-RUN_DIR is a demo's folder. Test bits per byte as the run published it and measured again, `xz -9e` given the training
-text as prefix, and a 5-gram model with Kneser-Ney smoothing over the same tokens.
+RUN_DIR is a finished demo's folder (runs/demo unless given). Test bits per byte as the run published it and measured
+again, `xz -9e` given the training text as prefix, and a 5-gram model with Kneser-Ney smoothing over the same tokens.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.report import Row, arguments, console, show, single
 from limpid.checkpoint import store as checkpoints
+from limpid.core.paths import runs_dir
 from limpid.core.recipe import load
 from limpid.data.corpus import resolve
 from limpid.data.token_store import open_store
@@ -63,9 +64,11 @@ def rows_of(run: Path, *, overlap: float) -> list[Row]:
 
 def main() -> None:
     parser = arguments(__doc__ and __doc__.splitlines()[0])
-    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="a finished demo, or its pretrain folder")
+    parser.add_argument("run", type=Path, metavar="RUN_DIR", nargs="?", default=runs_dir() / "demo")
     parser.add_argument("--overlap", type=float, default=0.5, help="share of each window seen before (default 0.5)")
     args = parser.parse_args()
+    if not any((folder / "summary.json").is_file() for folder in (args.run, args.run / "pretrain")):
+        parser.error(f"{args.run} holds no finished pretraining; make one with limpid demo --out {args.run}")
     show("Pretraining: test bits per byte", rows_of(args.run, overlap=args.overlap), as_json=args.json)
 
 

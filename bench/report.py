@@ -23,7 +23,7 @@ ROUNDS = 5
 ANSWER = "bench-answer: "
 """A worker's last word: this, then one JSON object."""
 
-console = Console(stderr=True, highlight=False)  # progress; standard output is for the result
+console = Console(stderr=True, highlight=False, soft_wrap=True)  # progress; standard output is for the result
 
 
 class Row(NamedTuple):

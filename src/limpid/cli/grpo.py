@@ -16,7 +16,8 @@ def grpo(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder, bit for bit.")] = False,
 ) -> None:
     """Improve a chat model by policy-gradient RL with a reward that can be checked."""
-    from limpid.cli.stage import run_folder, run_stage
+    from limpid.cli.stage import run_stage
+    from limpid.core.paths import run_folder
     from limpid.stages.grpo import grpo as stage
 
     begin = source or run_folder(recipe, "sft")

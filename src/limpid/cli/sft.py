@@ -18,7 +18,8 @@ def sft(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder, bit for bit.")] = False,
 ) -> None:
     """Fine-tune a pretrained model on conversations, so that it answers."""
-    from limpid.cli.stage import run_folder, run_stage
+    from limpid.cli.stage import run_stage
+    from limpid.core.paths import run_folder
     from limpid.stages.sft import sft as stage
 
     begin = source or run_folder(recipe, "pretrain")

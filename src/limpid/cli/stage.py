@@ -8,16 +8,11 @@ from pathlib import Path
 from rich.console import Console
 
 from limpid.cli.show import show
-from limpid.core.paths import runs_dir
+from limpid.core.paths import run_folder
 from limpid.core.recipe import load
 from limpid.parallel.environment import World, enter, leave
 from limpid.stages.events import Event, Finished
 from limpid.stages.recipe import Recipe
-
-
-def run_folder(recipe: str, stage: str) -> Path:
-    """Where a stage of a recipe runs unless told otherwise: runs/RECIPE/STAGE."""
-    return runs_dir() / Path(recipe).stem / stage
 
 
 def run_stage(

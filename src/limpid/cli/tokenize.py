@@ -18,7 +18,8 @@ def tokenize(
     from rich.console import Console
     from rich.text import Text
 
-    from limpid.cli.stage import run_folder, run_stage
+    from limpid.cli.stage import run_stage
+    from limpid.core.paths import run_folder
     from limpid.stages.tokenize import pieces
     from limpid.stages.tokenize import tokenize as stage
     from limpid.text.tokenizer import Tokenizer

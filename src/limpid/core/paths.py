@@ -32,6 +32,11 @@ def runs_dir() -> Path:
     return Path(os.environ.get("LIMPID_RUNS_DIR") or "runs")
 
 
+def run_folder(recipe: str, stage: str) -> Path:
+    """Where a stage of a recipe runs unless told otherwise: RUNS/RECIPE/STAGE, so that a line of stages is together."""
+    return runs_dir() / Path(recipe).stem / stage
+
+
 def cache_dir() -> Path:
     """For what can be fetched again: ``$LIMPID_CACHE_DIR``, ``$XDG_CACHE_HOME/limpid`` or ``~/.cache/limpid``."""
     if own := os.environ.get("LIMPID_CACHE_DIR"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from limpid.core.paths import runs_dir
+from limpid.core.paths import run_folder
 from limpid.core.recipe import load
 from limpid.data.batches import TextBatches
 from limpid.data.token_store import TokenStore
@@ -34,7 +34,7 @@ from limpid.training.schedule import factor
 def train(recipe: str, overrides: Mapping[str, Any], *, out: str | None = None) -> Iterator[Event]:
     """See `limpid.train`."""
     world = enter()
-    folder = Path(out) if out else runs_dir() / Path(recipe).stem
+    folder = Path(out) if out else run_folder(recipe, "pretrain")
     yield from pretrain(load(Recipe, recipe, overrides), folder, world)
 
 

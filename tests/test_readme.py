@@ -1,0 +1,98 @@
+"""The commands and the program of the README run as they are written, on small models."""
+
+import json
+import os
+import random
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
+SMALL = [
+    "model.depth=1", "model.d_model=32", "model.head_dim=16", "model.context=32", "train.steps=2",
+    "train.tokens_per_step=64", "train.compile=false", "eval.tokens=256", "checkpoint.every=0",
+]  # fmt: skip
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def commands(verb: str) -> list[list[str]]:
+    """The README's command lines that call ``limpid VERB``, without the path before it and the remark behind."""
+    lines = [line.split(" # ")[0].strip() for language, text in BLOCKS if not language for line in text.splitlines()]
+    found = [re.search(rf"(?:\.venv/bin/|-m )limpid ({verb}\b.*)", line) for line in lines]
+    return [shlex.split(match[1]) for match in found if match]
+
+
+def limpid(arguments: list[str], folder: Path, *, before: tuple[str, ...] = (), said: str = "") -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", *before, *(["-m"] if before else []), "limpid", *arguments],
+        cwd=folder, input=said, capture_output=True, text=True, env=ENVIRONMENT, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory) -> Path:
+    """A folder with the texts the README speaks of and a small model where it expects the demo's."""
+    folder = tmp_path_factory.mktemp("readme")
+    draw = random.Random(0)
+    words = "once upon a time there was a cat that sat on the mat".split()
+    (folder / "my_book.txt").write_text("\n".join(" ".join(draw.choices(words, k=9)) for _ in range(900)))
+    (folder / "诗").mkdir()
+    lines = [{"text": "".join(draw.choices("春夏秋冬山水风月花鸟雨雪云天", k=24)) + "。"} for _ in range(200)]
+    (folder / "诗" / "a.jsonl").write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines))
+    limpid(["pretrain", "shakespeare", "data.path=my_book.txt", "--out", "runs/demo", *SMALL], folder)
+    return folder
+
+
+@pytest.mark.parametrize("arguments", [c for c in commands("pretrain") if "data.path" in " ".join(c)], ids=" ".join)
+def test_pretraining_on_own_text(workplace, arguments):
+    extra = ["tokenizer.kind=char"] if "poems" in arguments else []
+    before, after = (arguments[: arguments.index("--out")], arguments[arguments.index("--out") :]) \
+        if "--out" in arguments else (arguments, [])  # fmt: skip
+    assert "The run is in" in limpid([*before, *SMALL, *extra, *after], workplace)
+
+
+@pytest.mark.parametrize("arguments", commands("generate"), ids=" ".join)
+def test_generating(workplace, arguments):
+    asked = ["runs/demo" if a == "runs/mine" else a for a in arguments]
+    assert limpid([*asked, "--max-tokens", "3"], workplace).strip()
+
+
+@pytest.mark.parametrize("arguments", commands("chat"), ids=" ".join)
+def test_chatting(workplace, arguments):
+    assert limpid([*arguments, "--max-tokens", "3"], workplace, said="Hello\n你好\n") is not None
+
+
+def test_several_processes(workplace):
+    (line,) = [line for _, text in BLOCKS for line in text.splitlines() if line.startswith("torchrun")]
+    words = shlex.split(line)
+    arguments = words[words.index("limpid") + 1 :]
+    before = ("torch.distributed.run", *words[1 : words.index("-m")])
+    out = limpid([*arguments, "data.path=my_book.txt", *SMALL], workplace, before=before)
+    assert "The run is in" in out
+
+
+def test_the_python_program(workplace):
+    (program,) = [text for language, text in BLOCKS if language == "python"]
+    overrides = {key: value for key, _, value in (assignment.partition("=") for assignment in SMALL)}
+    table = {key: json.loads(value) for key, value in overrides.items()} | {"data.path": "my_book.txt"}
+    program = program.replace('{"optim.lr": 0.01}', repr({"optim.lr": 0.01} | table))
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=workplace, capture_output=True, text=True, env=ENVIRONMENT, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    assert "StepReport(step=2" in done.stdout
+
+
+def test_every_command_of_the_readme_is_tried_here():
+    tried = sum(len(commands(verb)) for verb in ("pretrain", "generate", "chat"))
+    written = len(
+        re.findall(r"(?:\.venv/bin/|-m )limpid \w", "".join(text for language, text in BLOCKS if not language))
+    )
+    assert tried == written >= 6
