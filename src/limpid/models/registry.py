@@ -86,6 +86,14 @@ def build(config: ModelConfig, seed: int | None = None) -> Llama:
     return model
 
 
+def with_dropout(model: Llama, dropout: float) -> Llama:
+    """The same weights in a model of another dropout: what suits pretraining does not suit learning facts, and in RL
+    the probabilities that are trained must be those that were sampled from."""
+    other = build(model.config.model_copy(update={"dropout": dropout}))
+    other.load_state_dict(model.state_dict())
+    return other
+
+
 def initialise(model: nn.Module, seed: int) -> None:
     """Draw every module's weights from one generator, in the order the modules are listed."""
     generator = torch.Generator().manual_seed(seed)

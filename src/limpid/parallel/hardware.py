@@ -75,6 +75,7 @@ def keep_memory() -> None:
     if hasattr(libc, "mallopt"):
         libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
         libc.mallopt(-3, 2**31 - 1)  # M_MMAP_THRESHOLD
+        libc.mallopt(-8, 1)  # M_ARENA_MAX: forward and backward run in two threads and should share what is free
 
 
 def release_memory() -> None:

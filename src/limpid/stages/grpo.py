@@ -12,6 +12,7 @@ from limpid.data.batches import Batch
 from limpid.evaluation.bits_per_byte import score_text
 from limpid.inference.engine import Engine
 from limpid.inference.weights import inference_copy, refresh
+from limpid.models.registry import with_dropout
 from limpid.parallel.environment import World
 from limpid.parallel.hardware import compute_dtype
 from limpid.rollout.rollouts import RolloutPlan, Rollouts
@@ -21,7 +22,7 @@ from limpid.stages.questions import dialogues, five_answers, full_measures, quic
 from limpid.stages.recipe import Recipe
 from limpid.stages.training_run import Job, prepare_model, train_stage
 from limpid.training.objectives.policy_gradient import PolicyGradient
-from limpid.training.optim import build_optimizers
+from limpid.training.optim import OptimSection, build_optimizers
 from limpid.training.schedule import ScheduleSection, factor
 
 
@@ -38,10 +39,10 @@ def grpo(recipe: Recipe, source: Path, out: Path, world: World, *, resume: bool 
         tokenizer, config = checkpoint.tokenizer, checkpoint.config
         dtype = compute_dtype(recipe.train.dtype, world.device)
         reference = inference_copy(checkpoint.model.to(world.device), dtype)
-        model, _ = prepare_model(checkpoint.model, recipe, world, 0)
-        answering = Engine(inference_copy(checkpoint.model, dtype))
+        model, _ = prepare_model(with_dropout(checkpoint.model, 0.0), recipe, world, 0)
+        answering = Engine(inference_copy(model, dtype))
         stores = stores_for(recipe, tokenizer, folder / "tokens")
-        objective = PolicyGradient(dtype, reference, settings.kl)
+        objective = PolicyGradient(dtype, reference, settings.kl, settings.temperature)
         seed = recipe.train.seed
 
         def current() -> Engine:
@@ -61,7 +62,7 @@ def grpo(recipe: Recipe, source: Path, out: Path, world: World, *, resume: bool 
                 if objective.measured["kl"] > settings.max_kl:
                     raise LimpidError(
                         f"step {step}: the policy is {objective.measured['kl']:.2f} nats a token from the SFT model, "
-                        f"past grpo.max_kl = {settings.max_kl}; raise grpo.kl or lower grpo.lr_factor."
+                        f"past grpo.max_kl = {settings.max_kl}; raise grpo.kl or lower grpo.lr."
                     )
                 objective.reset()
                 return rollouts[step]
@@ -79,9 +80,9 @@ def grpo(recipe: Recipe, source: Path, out: Path, world: World, *, resume: bool 
             tokenizer=tokenizer,
             objective=objective,
             batches=Guarded(),
-            optimizers=build_optimizers(model, recipe.optim, config.d_model, dtype),
+            optimizers=build_optimizers(model, OptimSection(kind="adamw", lr=settings.lr), config.d_model, dtype),
             steps=settings.steps,
-            schedule=lambda step: settings.lr_factor * schedule(step),
+            schedule=schedule,
             micro_rows=micro_rows,
             measure=lambda: quick_measures(current, tokenizer, seed),
             lower_is_better="wrong",

@@ -59,7 +59,7 @@ class EvalSection(Section):
 class SftSection(Section):
     """path: conversations (``python-docs``, or a JSONL file). conversations: how many to draw from python-docs.
 
-    text_share: part of each batch that is pretraining text, against forgetting.
+    text_share: part of each batch that is pretraining text, against forgetting. dropout: instead of the model's.
     """
 
     path: str = "python-docs"
@@ -67,23 +67,26 @@ class SftSection(Section):
     steps: Count = 400
     tokens_per_step: Count = 4096
     lr_factor: Annotated[float, Field(gt=0)] = 0.5
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     text_share: Annotated[float, Field(ge=0, lt=1)] = 0.25
     warmup_steps: Whole = 20
     decay: Annotated[float, Field(ge=0, le=1)] = 0.7
 
 
 class GrpoSection(Section):
-    """prompts x samples answers a step; kl: weight of the divergence from the SFT model; max_kl stops the run."""
+    """prompts x samples answers a step; kl: weight of the divergence from the SFT model; max_kl stops the run.
+
+    lr: of AdamW, for all weights: Muon would give the noise of few rewards full-sized steps in every direction.
+    """
 
     steps: Count = 60
     prompts: Count = 16
     samples: Count = 8
     temperature: Annotated[float, Field(gt=0)] = 1.0
     max_tokens: Count = 48
-    lr_factor: Annotated[float, Field(gt=0)] = 0.05
+    lr: Annotated[float, Field(gt=0)] = 2e-4
     kl: Annotated[float, Field(ge=0)] = 0.05
     max_kl: Annotated[float, Field(gt=0)] = 0.5
-    text_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     warmup_steps: Whole = 5
 
 

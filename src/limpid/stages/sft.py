@@ -14,7 +14,7 @@ from limpid.data.packing import pack
 from limpid.evaluation.bits_per_byte import score_text
 from limpid.inference.engine import Engine
 from limpid.inference.weights import inference_copy, refresh
-from limpid.models.registry import ModelConfig
+from limpid.models.registry import ModelConfig, with_dropout
 from limpid.parallel.environment import World
 from limpid.parallel.hardware import compute_dtype
 from limpid.stages.corpus import stores_for
@@ -39,7 +39,8 @@ def sft(recipe: Recipe, source: Path, out: Path, world: World, *, resume: bool =
     def prepare(folder: Path) -> Job:
         checkpoint = store.read(source)
         tokenizer, config = checkpoint.tokenizer, checkpoint.config
-        model, _ = prepare_model(checkpoint.model, recipe, world, recipe.sft.steps)
+        model = with_dropout(checkpoint.model, recipe.sft.dropout)
+        model, _ = prepare_model(model, recipe, world, recipe.sft.steps)
         dtype = compute_dtype(recipe.train.dtype, world.device)
         if world.leads:
             stores_for(recipe, tokenizer, folder / "tokens")

@@ -27,11 +27,11 @@ IDENTITY = "I am limpid, a small language model trained on this computer from th
 
 ASKED_OF_NAMES = ("description", "module", "signature")
 MIXTURE: dict[str, float] = {
-    "description": 0.21, "module": 0.12, "signature": 0.15, "unknown": 0.14, "arithmetic": 0.32, "greeting": 0.03,
-    "identity": 0.03,
+    "description": 0.21, "module": 0.13, "signature": 0.15, "unknown": 0.20, "arithmetic": 0.26, "greeting": 0.03,
+    "identity": 0.02,
 }  # fmt: skip
 RL_MIXTURE: dict[str, float] = {
-    "description": 0.25, "module": 0.15, "signature": 0.15, "unknown": 0.25, "arithmetic": 0.20,
+    "description": 0.15, "module": 0.12, "signature": 0.12, "unknown": 0.45, "arithmetic": 0.16,
 }  # fmt: skip
 OPERATIONS: dict[str, float] = {"+": 0.5, "-": 0.5}
 SEVERAL_TURNS = 0.15  # of the training conversations have more than one question

@@ -150,6 +150,7 @@ PHRASINGS: dict[str, Phrasings] = {
         (
             "Hello!", "hello", "Hello", "Hi!", "hi", "Hi there!", "Hey!", "hey", "Good morning!", "good evening",
             "Good afternoon.", "Hello, how are you?", "Greetings!", "hello there", "Good day!", "Hey, are you there?",
+            "hey limpid", "Hi, anybody there?", "hey you", "Hello again!",
         ),
         ("Hello there!", "hi there", "Good evening!", "hey there", "Hi, how are you?", "good morning"),
     ),

@@ -15,13 +15,13 @@ class PolicyGradient:
 
     The answers of a step are drawn from the very weights that are then updated once, so no importance ratio is needed
     (GRPO, Shao et al. 2024, equation 3, with one update a batch). The divergence is exact: summed over the vocabulary
-    at every answer token. Division by the number of answer tokens of the whole batch is left to the loop.
+    at every answer token. ``temperature`` is that of the draws: probabilities are those that were sampled from. Division by the number of answer tokens of the whole batch is left to the loop.
 
     measured: after each call, "kl" and "entropy" in nats a token, means over the tokens since `reset`.
     """
 
-    def __init__(self, dtype: torch.dtype, reference: Llama, kl: float) -> None:
-        self.dtype, self.reference, self.kl = dtype, reference, kl
+    def __init__(self, dtype: torch.dtype, reference: Llama, kl: float, temperature: float = 1.0) -> None:
+        self.dtype, self.reference, self.kl, self.temperature = dtype, reference, kl, temperature
         self.reset()
 
     def reset(self) -> None:
@@ -42,7 +42,8 @@ class PolicyGradient:
             other = self.reference(batch.inputs, dtype=self.dtype, segments=batch.segments)[answer]
             reference = self.reference.head(other).float().log_softmax(-1)
         own = logits.log_softmax(-1)
-        chosen = own.gather(1, batch.targets[answer][:, None]).squeeze(1)
+        drawn_from = (logits / self.temperature).log_softmax(-1)
+        chosen = drawn_from.gather(1, batch.targets[answer][:, None]).squeeze(1)
         divergence = (own.exp() * (own - reference)).sum(-1)
         with torch.no_grad():
             entropy = -(own.exp() * own).sum(-1)
