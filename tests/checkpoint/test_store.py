@@ -135,3 +135,22 @@ def test_killed_at_any_moment_of_a_save_a_whole_checkpoint_remains(tmp_path):
         assert store.read(run).state["step"] == steps[-1]
         for step in steps:
             store.verify(store.checkpoint_path(run, step))
+
+
+def test_a_disk_that_fills_up_in_a_save_is_one_clear_line_and_loses_nothing(tmp_path):
+    """On a real file system of 600 kB; only root can mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        step = 0
+        with pytest.raises(LimpidError, match=r"The disk \(or your quota\) is full") as caught:
+            for step in range(1, 50):
+                save(disk / "run", step)
+        assert "\n" not in str(caught.value)
+        assert store.steps_of(disk / "run") == list(range(1, step))
+        store.verify(store.checkpoint_path(disk / "run", step - 1))
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

@@ -7,7 +7,9 @@ unpickles nothing.)
 
 from __future__ import annotations
 
+import errno
 import json
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -41,7 +43,12 @@ def write_shard(folder: Path, stem: str, tensors: dict[str, Tensor], rank: int, 
                 parts[name], first_rows[name] = local.contiguous().cpu(), offset[0]
         elif rank == 0:
             parts[name], first_rows[name] = tensor.contiguous().cpu(), 0
-    save_file(parts, folder / shard_name(stem, rank, size), metadata={"first_rows": json.dumps(first_rows)})
+    file = folder / shard_name(stem, rank, size)
+    try:
+        save_file(parts, file, metadata={"first_rows": json.dumps(first_rows)})
+    except SafetensorError as error:  # the library words what the system refused, and gives its number only as text
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]) if number else errno.EIO, str(error), str(file)) from None
 
 
 def read_shards(folder: Path, stem: str) -> dict[str, Tensor]:

@@ -45,12 +45,12 @@ class _Lines(_Silent):
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.stage, self.steps, self.last = "", 0, 0.0
+        self.stage, self.steps, self.first, self.last = "", 0, 0, 0.0
 
     def see(self, event: Event) -> None:
         match event:
             case Started():
-                self.stage, self.steps, self.last = event.stage, event.steps, 0.0
+                self.stage, self.steps, self.first, self.last = event.stage, event.steps, event.start + 1, 0.0
                 self._started(event)
             case StepReport():
                 self._step(event)
@@ -84,9 +84,11 @@ class _Lines(_Silent):
         if now - self.last >= PLAIN_SECONDS or event.step == self.steps:
             self.last = now
             speed = event.tokens / event.seconds
-            left = (self.steps - event.step) * event.seconds
+            left = f"{_clock((self.steps - event.step) * event.seconds)} left"
+            if event.step == self.first:
+                left = "(the first step holds compiling)"  # and says nothing of the others
             place = f"{self.stage} {event.step}/{self.steps}"
-            self.console.print(f"  {place}  loss {event.loss:.3f}  {speed:,.0f} tok/s  {_clock(left)} left")
+            self.console.print(f"  {place}  loss {event.loss:.3f}  {speed:,.0f} tok/s  {left}")
 
 
 class _Bar(_Lines):

@@ -14,8 +14,9 @@ class PolicyGradient:
     """Summed REINFORCE loss ``-advantage * log p(token)`` over answer tokens, plus ``kl`` x KL(policy || reference).
 
     The answers of a step are drawn from the very weights that are then updated once, so no importance ratio is needed
-    (GRPO, Shao et al. 2024, equation 3, with one update a batch). The divergence is exact: summed over the vocabulary
-    at every answer token. ``temperature`` is that of the draws: probabilities are those that were sampled from. Division by the number of answer tokens of the whole batch is left to the loop.
+    (GRPO, Shao et al. 2024, equation 3, with one update a batch). ``temperature`` is that of the draws: what is
+    trained are the probabilities that were sampled from. The divergence is exact: summed over the vocabulary at every
+    answer token, at temperature 1. Division by the number of answer tokens of the whole batch is left to the loop.
 
     measured: after each call, "kl" and "entropy" in nats a token, means over the tokens since `reset`.
     """
