@@ -29,7 +29,7 @@ def answer_all(
     conversations: Sequence[Conversation],
     *,
     max_tokens: int = 64,
-    rows: int = 192,
+    rows: int = 96,
 ) -> list[str]:
     """Greedy answers, ``rows`` questions at a time, in the order asked."""
     sampling = Sampling(temperature=0, max_tokens=max_tokens)

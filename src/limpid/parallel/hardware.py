@@ -74,7 +74,7 @@ def keep_memory() -> None:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
-        libc.mallopt(-3, 2**31 - 1)  # M_MMAP_THRESHOLD
+        libc.mallopt(-3, 32 * 2**20)  # M_MMAP_THRESHOLD: the largest there is; what is larger does go back
         libc.mallopt(-8, 1)  # M_ARENA_MAX: forward and backward run in two threads and should share what is free
 
 

@@ -20,10 +20,12 @@ REWARDS = {"right": 1.0, "admitted": 0.0, "wrong": -1.0}
 
 
 class RolloutPlan(NamedTuple):
-    """prompts a step, samples a prompt, and how they are drawn."""
+    """prompts a step, samples a prompt, and how they are drawn; demonstrations a step, and their advantage."""
 
     prompts: int
     samples: int
+    demonstrations: int
+    imitation: float
     temperature: float
     max_tokens: int
     seed: int
@@ -36,18 +38,22 @@ class Rollouts:
     the deviation: Liu et al. 2025), the same at each of its tokens, the end of the turn included. The token ids are
     those that were drawn; no text is tokenised again.
 
+    Demonstrations (right answers, given) are rows of the same kind with an advantage of their own.
+
     measured: of the last batch, the mean reward, the share of wrong answers and the mean length in tokens.
     """
 
     def __init__(
         self,
         ask: Callable[[int], Conversation],
+        demonstrate: Callable[[int], Conversation],
         engine: Callable[[], Engine],
         tokenizer: Tokenizer,
         plan: RolloutPlan,
         row_multiple: int,
     ) -> None:
-        self.ask, self.engine, self.tokenizer, self.plan = ask, engine, tokenizer, plan
+        self.ask, self.demonstrate = ask, demonstrate
+        self.engine, self.tokenizer, self.plan = engine, tokenizer, plan
         self.row_multiple = row_multiple
         self.measured: dict[str, float] = {}
 
@@ -72,7 +78,13 @@ class Rollouts:
             "length": sum(map(len, answers)) / len(answers),
             "informative_groups": float((rewards.std(1) > 0).float().mean()),
         }
-        return self._rows([prompts[row // plan.samples] for row in range(len(answers))], answers, advantages)
+        rows = [prompts[row // plan.samples] for row in range(len(answers))]
+        for index in range(step * plan.demonstrations, (step + 1) * plan.demonstrations):
+            shown = self.demonstrate(index)
+            rows.append(prompt(self.tokenizer, shown.prompt))
+            answers.append([*self.tokenizer.encode(shown.expected), self.tokenizer.end_of_turn])
+            advantages.append(plan.imitation)
+        return self._rows(rows, answers, advantages)
 
     def _grade(self, question: Conversation, answer: list[int]) -> str:
         if answer[-1] != self.tokenizer.end_of_turn:

@@ -14,7 +14,7 @@ from limpid.inference.engine import Engine
 from limpid.inference.weights import inference_copy, refresh
 from limpid.models.registry import with_dropout
 from limpid.parallel.environment import World
-from limpid.parallel.hardware import compute_dtype
+from limpid.parallel.hardware import compute_dtype, release_memory
 from limpid.rollout.rollouts import RolloutPlan, Rollouts
 from limpid.stages.corpus import stores_for
 from limpid.stages.events import Event
@@ -50,10 +50,16 @@ def grpo(recipe: Recipe, source: Path, out: Path, world: World, *, resume: bool 
             return answering
 
         plan = RolloutPlan(
-            settings.prompts, settings.samples, settings.temperature, settings.max_tokens, recipe.train.seed
+            settings.prompts,
+            settings.samples,
+            settings.demonstrations,
+            settings.imitation,
+            settings.temperature,
+            settings.max_tokens,
+            recipe.train.seed,
         )
-        micro_rows = 64
-        rollouts = Rollouts(dialogues(seed).rl_prompts, current, tokenizer, plan, micro_rows)
+        micro_rows = 32
+        rollouts = Rollouts(dialogues(seed).rl_prompts, dialogues(seed).training, current, tokenizer, plan, micro_rows)
 
         class Guarded:
             """The rollouts, refused once the policy has left its bounds."""
@@ -65,7 +71,10 @@ def grpo(recipe: Recipe, source: Path, out: Path, world: World, *, resume: bool 
                         f"past grpo.max_kl = {settings.max_kl}; raise grpo.kl or lower grpo.lr."
                     )
                 objective.reset()
-                return rollouts[step]
+                release_memory()  # answers differ in length from step to step, and so do the buffers
+                batch = rollouts[step]
+                release_memory()
+                return batch
 
         def conclude() -> dict[str, Any]:
             test = stores["test"] if len(stores["test"].ids) > 1 else stores["validation"]

@@ -10,6 +10,7 @@ from limpid.data.conversations import EVALUATIONS, Conversation, Dialogues, grad
 from limpid.evaluation.dialogue import grade_all, shares
 from limpid.inference.engine import Engine
 from limpid.inference.sampler import Sampling
+from limpid.parallel.hardware import release_memory
 from limpid.text.tokenizer import Tokenizer
 
 QUICK = 48
@@ -43,6 +44,7 @@ def full_measures(engine: Engine, tokenizer: Tokenizer, seed: int, questions: in
         graded = grade_all(engine, tokenizer, dialogues(seed).evaluation(kind, questions))
         for name, interval in shares(graded).items():
             measures[f"{kind}: {name}"] = interval._asdict()
+        release_memory()
     return measures
 
 

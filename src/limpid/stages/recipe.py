@@ -76,6 +76,8 @@ class SftSection(Section):
 class GrpoSection(Section):
     """prompts x samples answers a step; kl: weight of the divergence from the SFT model; max_kl stops the run.
 
+    demonstrations: right answers of the fine-tuning stream added to each step's batch, each with the advantage
+    ``imitation``, so that what is known is not lost (Ouyang et al. 2022 mix in pretraining text to the same end).
     lr: of AdamW, for all weights: Muon would give the noise of few rewards full-sized steps in every direction.
     """
 
@@ -85,6 +87,8 @@ class GrpoSection(Section):
     temperature: Annotated[float, Field(gt=0)] = 1.0
     max_tokens: Count = 48
     lr: Annotated[float, Field(gt=0)] = 2e-4
+    demonstrations: Whole = 32
+    imitation: Annotated[float, Field(ge=0)] = 0.5
     kl: Annotated[float, Field(ge=0)] = 0.05
     max_kl: Annotated[float, Field(gt=0)] = 0.5
     warmup_steps: Whole = 5
