@@ -98,7 +98,7 @@ def rows_of(report: dict[str, Any], seconds: float | None, peak: int | None) -> 
     ]
     kinds = [name.removesuffix(": right") for name in sft if name.endswith(": right")]
     for kind in kinds:
-        grade = "admitted" if kind == "unknown" else "right"
+        grade = "right"  # of a name that does not exist: admitting it
         share = value(sft, f"{kind}: {grade}")
         bound = None if kind == "held_out" else SHARE_RIGHT  # answers that were never seen cannot be known
         rows.append(single(f"SFT: {kind}, {grade}", "", share, at_least=bound))

@@ -37,6 +37,10 @@ class TokenEvent(NamedTuple):
     finish: Finish | None
 
 
+REACH_STEP = 32
+"""Attention looks at a multiple of this many slots: each new shape costs oneDNN a kernel, in time and in memory."""
+
+
 class Engine:
     """Runs an inference copy of a model (see `weights.inference_copy`) over a batch of prompts."""
 
@@ -118,7 +122,7 @@ class Engine:
                     keep = torch.tensor(running)
                     rows, positions, chosen, cache = rows[keep], positions[keep], chosen[keep], pick_rows(cache, keep)
                     running = list(range(len(rows)))
-                reach = int(positions[running].max()) + 1
+                reach = min(slots, -(-(int(positions[running].max()) + 1) // REACH_STEP) * REACH_STEP)
                 last = self._forward(chosen[:, None], positions[:, None], cache, reach)[:, 0]
                 positions = (positions + 1).clamp_(max=slots - 1)
 

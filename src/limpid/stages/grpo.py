@@ -14,7 +14,7 @@ from limpid.inference.engine import Engine
 from limpid.inference.weights import inference_copy, refresh
 from limpid.models.registry import with_dropout
 from limpid.parallel.environment import World
-from limpid.parallel.hardware import compute_dtype, release_memory
+from limpid.parallel.hardware import compute_dtype, trim_memory
 from limpid.rollout.rollouts import RolloutPlan, Rollouts
 from limpid.stages.corpus import stores_for
 from limpid.stages.events import Event
@@ -58,7 +58,7 @@ def grpo(recipe: Recipe, source: Path, out: Path, world: World, *, resume: bool 
             settings.max_tokens,
             recipe.train.seed,
         )
-        micro_rows = 32
+        micro_rows = 16
         rollouts = Rollouts(dialogues(seed).rl_prompts, dialogues(seed).training, current, tokenizer, plan, micro_rows)
 
         class Guarded:
@@ -71,10 +71,8 @@ def grpo(recipe: Recipe, source: Path, out: Path, world: World, *, resume: bool 
                         f"past grpo.max_kl = {settings.max_kl}; raise grpo.kl or lower grpo.lr."
                     )
                 objective.reset()
-                release_memory()  # answers differ in length from step to step, and so do the buffers
-                batch = rollouts[step]
-                release_memory()
-                return batch
+                trim_memory()  # answers differ in length from step to step, and so do the buffers
+                return rollouts[step]
 
         def conclude() -> dict[str, Any]:
             test = stores["test"] if len(stores["test"].ids) > 1 else stores["validation"]
