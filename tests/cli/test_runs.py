@@ -66,3 +66,13 @@ def test_none_there(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[s
     code, _, err = run(capfd, "tinny")
     assert code == 1
     assert "Did you mean 'tiny'?" in err
+
+
+def test_a_line_of_stages_with_its_report_is_finished(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "demo" / "recipe.toml").write_text("# limpid demo\n", encoding="utf-8")
+    states = []
+    for _ in range(2):
+        _, out, _ = run(capfd, "--json")
+        states.append({entry["name"]: entry["state"] for entry in json.loads(out)}["demo"])
+        (folder / "demo" / "report.json").write_text("{}", encoding="utf-8")
+    assert states == ["interrupted", "finished"]

@@ -56,6 +56,7 @@ def find_runs(place: Path) -> Iterator[Path]:
 def describe(run: Path, place: Path) -> dict[str, Any]:
     """One run in plain values; what its files do not tell is None."""
     summary, recipe = _json(run / "summary.json"), _recipe(run)
+    done = bool(summary) or (run / "report.json").is_file()  # a line of stages ends with its report
     metrics = _metrics(run)
     files = [run, *(run / mark for mark in MARKS)]
     return {
@@ -70,7 +71,7 @@ def describe(run: Path, place: Path) -> dict[str, Any]:
             default=summary.get("validation_bits_per_byte"),
         ),
         "changed": max(path.stat().st_mtime for path in files if path.exists()),
-        "state": "running" if _is_locked(run) else "finished" if summary else "interrupted",
+        "state": "running" if _is_locked(run) else "finished" if done else "interrupted",
     }
 
 
