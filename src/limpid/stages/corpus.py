@@ -11,6 +11,7 @@ from limpid.data import token_store
 from limpid.data.corpus import resolve
 from limpid.data.document import Document, Split
 from limpid.data.token_store import TokenStore
+from limpid.parallel.environment import World
 from limpid.stages.recipe import Recipe
 from limpid.text.tokenizer import Tokenizer, train
 
@@ -29,8 +30,27 @@ def tokenizer_for(recipe: Recipe, path: Path) -> Tokenizer:
     return tokenizer
 
 
-def stores_for(recipe: Recipe, tokenizer: Tokenizer, folder: Path) -> dict[Split, TokenStore]:
-    """Token stores of all splits in ``folder``; a split that is whole there already is only opened."""
+def stores_for(recipe: Recipe, tokenizer: Tokenizer, folder: Path, world: World) -> dict[Split, TokenStore]:
+    """Token stores of all splits in ``folder``; a split that is whole there already is only opened.
+
+    Of several processes the leader makes them, the others wait and open them.
+    """
+    if not world.leads:
+        world.wait()
+    stores = _open_or_write(recipe, tokenizer, folder)
+    if world.leads:
+        world.wait()
+    return stores
+
+
+def test_split(stores: dict[Split, TokenStore]) -> tuple[str, TokenStore]:
+    """(name, store) of the text a stage is finally measured on: the test split, or validation where there is none."""
+    if len(stores["test"].ids) > 1:
+        return "test bits per byte", stores["test"]
+    return "validation bits per byte", stores["validation"]
+
+
+def _open_or_write(recipe: Recipe, tokenizer: Tokenizer, folder: Path) -> dict[Split, TokenStore]:
     documents = None
     stores: dict[Split, TokenStore] = {}
     for split in ("train", "validation", "test"):

@@ -20,7 +20,7 @@ from limpid.models.llama import Llama
 from limpid.models.registry import build, matmul_parameters
 from limpid.parallel.environment import World, enter
 from limpid.parallel.hardware import compute_dtype
-from limpid.stages.corpus import stores_for, tokenizer_for
+from limpid.stages.corpus import stores_for, test_split, tokenizer_for
 from limpid.stages.events import Event
 from limpid.stages.questions import five_continuations
 from limpid.stages.recipe import Recipe
@@ -49,10 +49,9 @@ def pretrain(
     def prepare(folder: Path) -> Job:
         if world.leads:  # one process makes the files, the others open them
             tokenizer = tokenizer_for(recipe, tokenizer_path or folder / "tokenizer.json")
-            stores_for(recipe, tokenizer, folder / "tokens")
         world.wait()
         tokenizer = tokenizer_for(recipe, tokenizer_path or folder / "tokenizer.json")
-        stores = stores_for(recipe, tokenizer, folder / "tokens")
+        stores = stores_for(recipe, tokenizer, folder / "tokens", world)
         config = recipe.model.config(tokenizer.vocab_size)
         model = build(config, seed=recipe.train.seed)
         rows = max(1, recipe.train.tokens_per_step // config.context)
@@ -61,9 +60,8 @@ def pretrain(
         dtype = compute_dtype(recipe.train.dtype, world.device)
 
         def conclude() -> dict[str, Any]:
-            test = stores["test"] if len(stores["test"].ids) > 1 else stores["validation"]
+            name, test = test_split(stores)
             score = score_text(model, test, dtype=dtype, overlap=recipe.eval.overlap)
-            name = "test bits per byte" if test is stores["test"] else "validation bits per byte"
             conclusion: dict[str, Any] = {"measures": {name: score.bits_per_byte._asdict()}, "nats": score.nats}
             if recipe.data.path == "python-docs":
                 engine = Engine(inference_copy(model, dtype))

@@ -17,7 +17,7 @@ from limpid.inference.weights import inference_copy, refresh
 from limpid.models.registry import ModelConfig, with_dropout
 from limpid.parallel.environment import World
 from limpid.parallel.hardware import compute_dtype
-from limpid.stages.corpus import stores_for
+from limpid.stages.corpus import stores_for, test_split
 from limpid.stages.events import Event
 from limpid.stages.questions import dialogues, five_answers, full_measures, quick_measures
 from limpid.stages.recipe import Recipe
@@ -42,10 +42,7 @@ def sft(recipe: Recipe, source: Path, out: Path, world: World, *, resume: bool =
         model = with_dropout(checkpoint.model, recipe.sft.dropout)
         model, _ = prepare_model(model, recipe, world, recipe.sft.steps)
         dtype = compute_dtype(recipe.train.dtype, world.device)
-        if world.leads:
-            stores_for(recipe, tokenizer, folder / "tokens")
-        world.wait()
-        stores = stores_for(recipe, tokenizer, folder / "tokens")
+        stores = stores_for(recipe, tokenizer, folder / "tokens", world)
         rows = max(2, recipe.sft.tokens_per_step // config.context)
         text_rows = round(rows * recipe.sft.text_share)
         packed, notes = _packed(recipe, tokenizer, config)
@@ -67,8 +64,9 @@ def sft(recipe: Recipe, source: Path, out: Path, world: World, *, resume: bool =
             return values
 
         def conclude() -> dict[str, Any]:
-            score = score_text(model, stores["test"], dtype=dtype, overlap=recipe.eval.overlap)
-            measures: dict[str, Any] = {"test bits per byte": score.bits_per_byte._asdict()}
+            name, test = test_split(stores)
+            score = score_text(model, test, dtype=dtype, overlap=recipe.eval.overlap)
+            measures: dict[str, Any] = {name: score.bits_per_byte._asdict()}
             if not embedded:
                 return {"measures": measures}
             measures |= full_measures(current(), tokenizer, recipe.train.seed, recipe.eval.questions)
