@@ -122,13 +122,13 @@ def test_killed_at_any_moment_of_a_save_a_whole_checkpoint_remains(tmp_path):
         "    print(step, flush=True)\n"
     )
     run = tmp_path / "run"
-    for attempt in range(4):
+    for attempt in range(8):
         with subprocess.Popen(
             [sys.executable, str(script), str(run), os.path.dirname(__file__)], stdout=subprocess.PIPE, text=True
         ) as process:
             assert process.stdout is not None
             process.stdout.readline()
-            time.sleep(0.013 * attempt + 0.02)
+            time.sleep(0.007 * attempt + 0.02)
             process.send_signal(signal.SIGKILL)
         steps = store.steps_of(run)
         assert steps

@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,6 +42,28 @@ def test_write_replaces_and_leaves_nothing_beside(tmp_path: Path) -> None:
     paths.atomic_write_text(target, "two 床前\n")
     assert target.read_bytes() == "two 床前\n".encode()
     assert [p.name for p in target.parent.iterdir()] == ["file.txt"]
+
+
+def test_a_folder_is_removed_whole_even_when_the_removal_is_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "step-1"
+    folder.mkdir()
+    (folder / "a").write_text("a")
+    (folder / "b").write_text("b")
+
+    def cut_short(path: Path) -> None:
+        (path / "a").unlink()
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", cut_short)
+        with pytest.raises(LimpidError, match=r"Input/output error at .*step-1"):
+            paths.remove_directory(folder)
+    assert not folder.exists()
+    assert len(leftovers(tmp_path)) == 1
+    assert len(paths.clean_leftovers(tmp_path)) == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_write_on_a_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

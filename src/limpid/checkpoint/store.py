@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ from torch.distributed.tensor import DTensor
 
 from limpid.checkpoint.shards import read_shards, write_shard
 from limpid.core.errors import LimpidError
-from limpid.core.paths import atomic_directory
+from limpid.core.paths import atomic_directory, remove_directory
 from limpid.core.recipe import Section
 from limpid.models.llama import Llama
 from limpid.models.registry import ModelConfig, build, config_from_table
@@ -163,7 +162,7 @@ def prune(run: Path, keep: int, best: int | None) -> None:
     verify(checkpoint_path(run, steps[-1]))
     for step in steps[:-keep] if keep else []:
         if step != best:
-            shutil.rmtree(checkpoint_path(run, step))
+            remove_directory(checkpoint_path(run, step))
 
 
 def _unique(model: nn.Module) -> dict[str, Tensor]:

@@ -193,6 +193,22 @@ def _move_into_place(temporary: Path, target: Path) -> None:
         _ours.discard(old.name)
 
 
+def remove_directory(path: str | Path) -> None:
+    """Remove the folder `path` in one step: it is renamed first, so that a kill leaves it whole or gone, never a part.
+
+    What such a kill leaves under the other name, `clean_leftovers` removes. Raises LimpidError.
+    """
+    target = Path(path)
+    doomed = _temporary(target, "new")
+    _ours.add(doomed.name)
+    try:
+        with _described(target):
+            os.rename(target, doomed)
+            shutil.rmtree(doomed)
+    finally:
+        _ours.discard(doomed.name)
+
+
 def clean_leftovers(parent: str | Path) -> list[Path]:
     """Remove what killed processes left in the folder `parent`, and return the names that were dealt with.
 
