@@ -9,7 +9,8 @@ import torch
 
 from limpid.inference.language_model import LanguageModel
 from limpid.inference.weights import inference_copy
-from limpid.models.llama import Llama, LlamaConfig
+from limpid.models.decoder import Decoder
+from limpid.models.llama import LlamaConfig
 from limpid.models.registry import build
 from limpid.text.tokenizer import Tokenizer, TokenizerSection, train
 
@@ -33,7 +34,7 @@ def char_tokenizer() -> Tokenizer:
     return train(TokenizerSection(kind="char"), TEXTS)
 
 
-def random_llama(seed: int = 0, **changes: object) -> Llama:
+def random_llama(seed: int = 0, **changes: object) -> Decoder:
     """A small llama whose every matrix is random: fresh ones start with zeros, which would hide mistakes."""
     shape = {
         "vocab_size": 320, "context": 64, "d_model": 32, "n_layer": 2, "n_head": 4, "n_kv_head": 2, "head_dim": 8,
@@ -49,7 +50,7 @@ def random_llama(seed: int = 0, **changes: object) -> Llama:
 
 
 @pytest.fixture
-def llama() -> Llama:
+def llama() -> Decoder:
     return random_llama()
 
 

@@ -12,14 +12,14 @@ from limpid.core.errors import LimpidError
 from limpid.inference.engine import Engine, TokenEvent
 from limpid.inference.sampler import Sampling
 from limpid.inference.weights import inference_copy, refresh
-from limpid.models.llama import Llama
+from limpid.models.decoder import Decoder
 
 PROMPTS = [[5, 17, 40], [9], [100, 200, 300, 3, 2, 1, 250], [8, 8, 8, 8]]
 NEVER: set[int] = set()
 
 
 @pytest.fixture
-def engine(llama: Llama) -> Engine:
+def engine(llama: Decoder) -> Engine:
     return Engine(inference_copy(llama, torch.float32))
 
 
@@ -37,7 +37,7 @@ def ids(events: list[TokenEvent]) -> list[int]:
     return [event.token_id for event in events]
 
 
-def uncached(llama: Llama, prompt: list[int], count: int) -> tuple[list[int], list[float]]:
+def uncached(llama: Decoder, prompt: list[int], count: int) -> tuple[list[int], list[float]]:
     """The plain way: the whole text through the model for every greedy token."""
     text, logprobs = list(prompt), []
     with torch.no_grad():
@@ -48,7 +48,7 @@ def uncached(llama: Llama, prompt: list[int], count: int) -> tuple[list[int], li
     return text[len(prompt) :], logprobs
 
 
-def test_cached_is_uncached_and_batched_is_single(engine: Engine, llama: Llama) -> None:
+def test_cached_is_uncached_and_batched_is_single(engine: Engine, llama: Decoder) -> None:
     greedy = Sampling(temperature=0, max_tokens=20)
     together = rows(engine, PROMPTS, greedy)
     assert len(together) == len(PROMPTS)
@@ -60,7 +60,7 @@ def test_cached_is_uncached_and_batched_is_single(engine: Engine, llama: Llama) 
     assert len(set(ids(together[0]))) > 3  # a model that repeats one token would hide mistakes
 
 
-def test_logits_are_the_models(engine: Engine, llama: Llama) -> None:
+def test_logits_are_the_models(engine: Engine, llama: Decoder) -> None:
     with torch.no_grad():
         expected = llama.head(llama(torch.tensor([PROMPTS[2]])))[0]
     torch.testing.assert_close(engine.logits(PROMPTS[2]), expected)
@@ -112,7 +112,7 @@ def test_the_context_is_the_limit(engine: Engine) -> None:
         rows(engine, [[7] * 64], Sampling())
 
 
-def test_full_context_is_uncached(engine: Engine, llama: Llama) -> None:
+def test_full_context_is_uncached(engine: Engine, llama: Decoder) -> None:
     prompt = [(3 * i) % 320 for i in range(50)]
     expected, _ = uncached(llama, prompt, 14)
     assert ids(rows(engine, [prompt], Sampling(temperature=0, max_tokens=99))[0]) == expected
@@ -138,7 +138,7 @@ def test_cancelled_rows_are_dropped_before_the_next_step(engine: Engine) -> None
     assert all(tokens == ids(whole[row])[: len(tokens)] for row, tokens in found.items())
 
 
-def test_alternatives_and_logprobs(engine: Engine, llama: Llama) -> None:
+def test_alternatives_and_logprobs(engine: Engine, llama: Decoder) -> None:
     sampling = Sampling(temperature=0.5, top_k=3, max_tokens=4, seed=2, alternatives=4, repetition_penalty=1.5)
     events = rows(engine, [PROMPTS[0]], sampling)[0]
     text = list(PROMPTS[0])

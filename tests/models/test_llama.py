@@ -9,7 +9,8 @@ import torch
 from tests.conftest import random_llama
 from torch import Tensor
 
-from limpid.models.llama import Llama, LlamaConfig
+from limpid.models.decoder import Decoder
+from limpid.models.llama import LlamaConfig
 from limpid.models.registry import build
 from limpid.nn.attention import Attention
 from limpid.nn.feedforward import SwiGLU
@@ -17,7 +18,7 @@ from limpid.nn.feedforward import SwiGLU
 SHAPE = {"vocab_size": 97, "context": 64, "d_model": 32, "n_layer": 3, "head_dim": 8, "d_ff": 56, "n_head": 4}
 
 
-def reference(model: Llama) -> Any:
+def reference(model: Decoder) -> Any:
     """transformers' model of the same shape, every tensor copied over one by one."""
     from transformers import LlamaConfig as TheirLlama
     from transformers import LlamaForCausalLM, Qwen3ForCausalLM

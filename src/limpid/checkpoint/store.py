@@ -14,7 +14,7 @@ from limpid.checkpoint.shards import read_shards, write_shard
 from limpid.core.errors import LimpidError
 from limpid.core.paths import atomic_directory, remove_directory
 from limpid.core.recipe import Section
-from limpid.models.llama import Llama
+from limpid.models.decoder import Decoder
 from limpid.models.registry import ModelConfig, build, config_from_table
 from limpid.parallel.environment import World
 from limpid.text.tokenizer import Tokenizer
@@ -36,14 +36,14 @@ class Checkpoint(NamedTuple):
 
     path: Path
     config: ModelConfig
-    model: Llama
+    model: Decoder
     tokenizer: Tokenizer
     state: dict[str, Any]
 
 
 def write(
     path: Path,
-    model: Llama,
+    model: Decoder,
     tokenizer: Tokenizer,
     state: dict[str, Any],
     world: World,
@@ -63,7 +63,7 @@ def write(
         (folder / "checksums.json").write_text(json.dumps(sums, indent=1), encoding="utf-8")
 
 
-def _write_parts(folder: Path, model: Llama, optimizer_tensors: dict[str, Tensor] | None, world: World) -> None:
+def _write_parts(folder: Path, model: Decoder, optimizer_tensors: dict[str, Tensor] | None, world: World) -> None:
     write_shard(folder, "model", _unique(model), world.rank, world.size)
     if optimizer_tensors is not None:
         write_shard(folder, "optimizer", optimizer_tensors, world.rank, world.size)

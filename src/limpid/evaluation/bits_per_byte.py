@@ -10,7 +10,7 @@ import torch
 
 from limpid.data.token_store import TokenStore
 from limpid.evaluation.bootstrap import Interval, ratio_interval
-from limpid.models.llama import Llama
+from limpid.models.decoder import Decoder
 
 
 class TextScore(NamedTuple):
@@ -23,7 +23,7 @@ class TextScore(NamedTuple):
 
 @torch.no_grad()
 def score_text(
-    model: Llama, store: TokenStore, *, dtype: torch.dtype, tokens: int = 0, overlap: float = 0.0, rows: int = 16
+    model: Decoder, store: TokenStore, *, dtype: torch.dtype, tokens: int = 0, overlap: float = 0.0, rows: int = 16
 ) -> TextScore:
     """Cross-entropy over a store, each token predicted once.
 

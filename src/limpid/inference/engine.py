@@ -15,7 +15,7 @@ from limpid.core.errors import LimpidError
 from limpid.core.seeding import generator
 from limpid.inference.cache import Cache, allocate, pick_rows
 from limpid.inference.sampler import Sampling, choose, penalise_repeats
-from limpid.models.llama import Llama
+from limpid.models.decoder import Decoder
 
 Finish = Literal["stop", "length"]
 
@@ -44,7 +44,7 @@ REACH_STEP = 32
 class Engine:
     """Runs an inference copy of a model (see `weights.inference_copy`) over a batch of prompts."""
 
-    def __init__(self, model: Llama) -> None:
+    def __init__(self, model: Decoder) -> None:
         self.model = model
         self.config = model.config
         self.dtype = model.embedding.weight.dtype

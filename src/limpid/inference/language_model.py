@@ -11,7 +11,7 @@ import numpy.typing as npt
 from limpid.core.recipe import parse
 from limpid.inference.engine import Engine, Finish
 from limpid.inference.sampler import Sampling
-from limpid.models.llama import Llama
+from limpid.models.decoder import Decoder
 from limpid.text.chat import Message, fitting_prompt
 from limpid.text.streaming import StopStrings, Utf8Stream
 from limpid.text.tokenizer import Tokenizer
@@ -43,7 +43,7 @@ class TextEvent(NamedTuple):
 class LanguageModel:
     """A model with its tokenizer. Keyword arguments of the generating methods are the fields of `Sampling`."""
 
-    def __init__(self, model: Llama, tokenizer: Tokenizer) -> None:
+    def __init__(self, model: Decoder, tokenizer: Tokenizer) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.engine = Engine(model)

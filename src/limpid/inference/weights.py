@@ -6,11 +6,11 @@ import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
 
-from limpid.models.llama import Llama
+from limpid.models.decoder import Decoder
 from limpid.models.registry import build
 
 
-def inference_copy(model: Llama, dtype: torch.dtype) -> Llama:
+def inference_copy(model: Decoder, dtype: torch.dtype) -> Decoder:
     """A frozen copy of ``model`` with its matrices in ``dtype`` (norm weights stay float32).
 
     A sharded model is gathered whole, so every process must call this together.

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-import torch
 from pydantic import model_validator
-from torch import Tensor, nn
 
 from limpid.core.recipe import Section
-from limpid.nn.attention import Attention, Context, LayerCache, cache_mask, segment_mask
+from limpid.models.decoder import Decoder
+from limpid.nn.attention import Attention
 from limpid.nn.block import PreNormBlock
-from limpid.nn.dropout import Dropout
 from limpid.nn.feedforward import SwiGLU
 from limpid.nn.heads import Embedding, LanguageModelHead
 from limpid.nn.norm import RMSNorm
-from limpid.nn.position import rope_tables
+from limpid.nn.position import Rotary
 
 
 class LlamaConfig(Section):
@@ -45,59 +43,21 @@ class LlamaConfig(Section):
         return self
 
 
-class Llama(nn.Module):
-    """Token ids -> final hidden states; `head` turns those into logits.
-
-    The residual branches' last matrices start at zero, so every block begins as the identity.
-    """
-
-    def __init__(self, config: LlamaConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.embedding = Embedding(config.vocab_size, config.d_model, std=0.02 if config.tie_embeddings else 1.0)
-        self.dropout = Dropout(config.dropout)
-        self.blocks = nn.ModuleList(_block(config) for _ in range(config.n_layer))
-        self.norm = RMSNorm(config.d_model, eps=config.norm_eps)
-        self.head = LanguageModelHead(config.d_model, config.vocab_size, std=0.02 if config.tie_embeddings else 1e-3)
-        if config.tie_embeddings:
-            self.head.weight = self.embedding.weight
-
-    def forward(
-        self,
-        ids: Tensor,
-        *,
-        dtype: torch.dtype = torch.float32,
-        segments: Tensor | None = None,
-        positions: Tensor | None = None,
-        cache: list[LayerCache] | None = None,
-        seen: int | None = None,
-    ) -> Tensor:
-        """Hidden states after the final norm.
-
-        Args:
-            ids: (B, T) integers.
-            dtype: compute dtype of the residual stream and the matrix products.
-            segments: (B, T) document numbers; a token sees only its own document. None: one document a row.
-            positions: (B, T) place of each token in its text; None: 0..T-1. With a cache these are also its slots.
-            cache: one `LayerCache` a layer, written in place.
-            seen: with a cache, how many of its slots may be looked at (at least the largest position + 1).
-
-        Returns:
-            (B, T, D) in ``dtype``.
-        """
-        x = self.dropout(self.embedding(ids).to(dtype))
-        places = torch.arange(ids.shape[1], device=ids.device) if positions is None else positions
-        cos, sin = rope_tables(places, self.config.head_dim, self.config.rope_base)
-        mask, slots = None, None
-        if cache is not None:
-            slots = places.expand(ids.shape)
-            mask = cache_mask(slots, seen or cache[0].keys.shape[1], dtype)
-        elif segments is not None:
-            mask = segment_mask(segments, dtype)
-        context = Context(cos, sin, mask, slots)
-        for index, block in enumerate(self.blocks):
-            x = block(x, context, cache[index] if cache is not None else None)
-        return self.norm(x)
+def llama(config: LlamaConfig) -> Decoder:
+    """The model of a config. The residual branches' last matrices start at zero: every block begins as the identity."""
+    embedding = Embedding(config.vocab_size, config.d_model, std=0.02 if config.tie_embeddings else 1.0)
+    head = LanguageModelHead(config.d_model, config.vocab_size, std=0.02 if config.tie_embeddings else 1e-3)
+    if config.tie_embeddings:
+        head.weight = embedding.weight
+    return Decoder(
+        config,
+        embedding=embedding,
+        rotary=Rotary(config.head_dim, config.rope_base),
+        blocks=[_block(config) for _ in range(config.n_layer)],
+        norm=RMSNorm(config.d_model, eps=config.norm_eps),
+        head=head,
+        dropout=config.dropout,
+    )
 
 
 def _block(config: LlamaConfig) -> PreNormBlock:

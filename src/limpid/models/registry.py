@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -9,10 +10,12 @@ from torch import nn
 
 from limpid.core.errors import LimpidError, did_you_mean
 from limpid.core.recipe import Section, parse
-from limpid.models.llama import Llama, LlamaConfig
+from limpid.models.decoder import Decoder
+from limpid.models.llama import LlamaConfig, llama
 
 ModelConfig = LlamaConfig
-FAMILIES: dict[str, tuple[type[LlamaConfig], type[Llama]]] = {"llama": (LlamaConfig, Llama)}
+FAMILIES: dict[str, tuple[type[LlamaConfig], Callable[[LlamaConfig], Decoder]]] = {"llama": (LlamaConfig, llama)}
+"""Family name -> its config and the function that assembles a model from one."""
 
 
 _DERIVED = ("n_layer", "d_model", "n_head", "n_kv_head", "d_ff")
@@ -74,7 +77,7 @@ def config_from_table(table: dict[str, Any], where: str) -> ModelConfig:
     return parse(FAMILIES[family][0], table, where)
 
 
-def build(config: ModelConfig, seed: int | None = None) -> Llama:
+def build(config: ModelConfig, seed: int | None = None) -> Decoder:
     """A model with freshly drawn float32 weights, the same for the same seed; None leaves them unset, to be loaded."""
     with torch.device("meta"):
         model = FAMILIES[config.family][1](config)
@@ -86,7 +89,7 @@ def build(config: ModelConfig, seed: int | None = None) -> Llama:
     return model
 
 
-def with_dropout(model: Llama, dropout: float) -> Llama:
+def with_dropout(model: Decoder, dropout: float) -> Decoder:
     """The same weights in a model of another dropout: what suits pretraining does not suit learning facts, and in RL
     the probabilities that are trained must be those that were sampled from."""
     other = build(model.config.model_copy(update={"dropout": dropout}))
@@ -108,7 +111,7 @@ def matmul_parameters(model: nn.Module) -> int:
     return sum(p.numel() for name, p in model.named_parameters() if p.dim() == 2 and not name.startswith("embedding"))
 
 
-def flops_per_token(model: Llama, length: int) -> float:
+def flops_per_token(model: Decoder, length: int) -> float:
     """Training FLOPs a token: 6 x matmul parameters + 12 x H x C x attended length x layers (a full square)."""
     config = model.config
     attention = 12 * config.n_head * config.head_dim * length * config.n_layer

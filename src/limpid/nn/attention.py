@@ -25,13 +25,13 @@ class LayerCache(NamedTuple):
 class Context(NamedTuple):
     """What every layer of one forward pass shares.
 
-    cos, sin: rotary tables of the queries, (T, C/2) or (B, T, C/2).
+    cos, sin: rotary tables of the queries, (T, C/2) or (B, T, C/2); None where queries and keys are not turned.
     mask: additive, (T, S) or (B, 1, T, S), 0 where a query may look and -inf where not; None is plain causal.
     slots: with a cache, where each new key goes: (B, T) integer; None without one.
     """
 
-    cos: Tensor
-    sin: Tensor
+    cos: Tensor | None
+    sin: Tensor | None
     mask: Tensor | None
     slots: Tensor | None = None
 
@@ -110,9 +110,10 @@ class AttentionKernel(nn.Module):
 
 
 class Attention(nn.Module):
-    """Grouped-query self-attention with rotary positions and optional QK-norm (Henry et al. 2020; Ainslie et al. 2023).
+    """Self-attention: grouped queries, rotary positions and QK-norm (Ainslie et al. 2023; Henry et al. 2020) optional.
 
-    Shapes: x (B, T, D) -> (B, T, D). One product makes queries, keys and values.
+    Shapes: x (B, T, D) -> (B, T, D). One product makes queries, keys and values. qkv_bias, output_bias: whether that
+    product, and the last one, add a bias (GPT-2: both, Qwen2: the first).
     """
 
     def __init__(
@@ -122,25 +123,29 @@ class Attention(nn.Module):
         n_kv_head: int,
         head_dim: int,
         *,
-        qk_norm: bool,
-        norm_eps: float,
         dropout: float,
-        output_std: float,
+        qk_norm: bool = False,
+        norm_eps: float = 1e-6,
+        qkv_bias: bool = False,
+        output_bias: bool = False,
+        std: float | None = None,
+        output_std: float | None = None,
     ) -> None:
         super().__init__()
         self.n_head, self.n_kv_head, self.head_dim = n_head, n_kv_head, head_dim
-        self.qkv = Linear(d_model, (n_head + 2 * n_kv_head) * head_dim)
+        self.qkv = Linear(d_model, (n_head + 2 * n_kv_head) * head_dim, bias=qkv_bias, std=std)
         self.q_norm = RMSNorm(head_dim, eps=norm_eps) if qk_norm else nn.Identity()
         self.k_norm = RMSNorm(head_dim, eps=norm_eps) if qk_norm else nn.Identity()
         self.kernel = AttentionKernel(dropout)
-        self.output = Linear(n_head * head_dim, d_model, std=output_std)
+        self.output = Linear(n_head * head_dim, d_model, bias=output_bias, std=output_std)
 
     def forward(self, x: Tensor, context: Context, cache: LayerCache | None = None) -> Tensor:
         batch, length, _ = x.shape
         qkv = self.qkv(x).view(batch, length, -1, self.head_dim)  # (B, T, H + 2K, C)
         q, k, v = qkv.split((self.n_head, self.n_kv_head, self.n_kv_head), dim=2)
-        q = rotate(self.q_norm(q), context.cos, context.sin)
-        k = rotate(self.k_norm(k), context.cos, context.sin)
+        q, k = self.q_norm(q), self.k_norm(k)
+        if context.cos is not None and context.sin is not None:
+            q, k = rotate(q, context.cos, context.sin), rotate(k, context.cos, context.sin)
         if cache is not None and context.slots is not None and context.mask is not None:
             rows = torch.arange(batch, device=x.device)[:, None]
             cache.keys[rows, context.slots] = k

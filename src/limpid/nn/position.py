@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def rope_tables(positions: Tensor, head_dim: int, base: float) -> tuple[Tensor, Tensor]:
@@ -30,3 +32,45 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     cos, sin = cos.unsqueeze(-2), sin.unsqueeze(-2)  # (..., T, 1, C/2)
     first, second = x.float().chunk(2, dim=-1)
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1).to(x.dtype)
+
+
+class Rotary(nn.Module):
+    """Rotary position embedding: positions (T,) or (B, T) -> cosines and sines for `rotate`. It holds no weights."""
+
+    def __init__(self, head_dim: int, base: float) -> None:
+        super().__init__()
+        self.head_dim, self.base = head_dim, base
+
+    def forward(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        return rope_tables(positions, self.head_dim, self.base)
+
+
+class LearnedPositions(nn.Module):
+    """A lookup table of one vector a place (Radford et al. 2018). Shapes: (T,) or (B, T) -> (.., T, D)."""
+
+    def __init__(self, context: int, d_model: int, *, std: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(context, d_model))
+        self.std = std
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        nn.init.normal_(self.weight, std=self.std, generator=generator)
+
+    def forward(self, positions: Tensor) -> Tensor:
+        return nn.functional.embedding(positions, self.weight)
+
+
+class SinusoidalPositions(nn.Module):
+    """Sines on even, cosines on odd dimensions (Vaswani et al. 2017, section 3.5); any length, no weights.
+
+    PE(pos, 2i) = sin(pos / 10000^(2i/D)), PE(pos, 2i+1) = cos of the same. Shapes: (T,) or (B, T) -> (.., T, D).
+    """
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.d_model = d_model
+
+    def forward(self, positions: Tensor) -> Tensor:
+        even = torch.arange(0, self.d_model, 2, device=positions.device, dtype=torch.float32)
+        angles = positions[..., None].float() * torch.exp(even * (-math.log(10_000.0) / self.d_model))
+        return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)[..., : self.d_model]

@@ -6,11 +6,11 @@ import torch
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
-from limpid.models.llama import Llama
+from limpid.models.decoder import Decoder
 from limpid.parallel.environment import World
 
 
-def shard(model: Llama, world: World, dtype: torch.dtype) -> Llama:
+def shard(model: Decoder, world: World, dtype: torch.dtype) -> Decoder:
     """Share parameters, gradients and optimizer state among the processes, block by block; one process: unchanged.
 
     Weights are gathered in ``dtype`` and gradients reduced in float32.
@@ -25,7 +25,7 @@ def shard(model: Llama, world: World, dtype: torch.dtype) -> Llama:
     return model
 
 
-def settle(model: Llama) -> None:
+def settle(model: Decoder) -> None:
     """Put gathered weights back into their shards: a forward without a backward leaves the root's gathered."""
     if isinstance(model, FSDPModule):
         model.reshard()

@@ -16,7 +16,7 @@ from limpid.evaluation.bits_per_byte import score_text
 from limpid.inference.engine import Engine
 from limpid.inference.language_model import LanguageModel
 from limpid.inference.weights import inference_copy
-from limpid.models.llama import Llama
+from limpid.models.decoder import Decoder
 from limpid.models.registry import build, matmul_parameters
 from limpid.parallel.environment import World, enter
 from limpid.parallel.hardware import compute_dtype
@@ -87,14 +87,14 @@ def pretrain(
     yield from train_stage("pretrain", recipe, out, world, resume=resume, prepare=prepare)
 
 
-def validation_scores(model: Llama, store: TokenStore, recipe: Recipe, world: World) -> dict[str, float]:
+def validation_scores(model: Decoder, store: TokenStore, recipe: Recipe, world: World) -> dict[str, float]:
     """Bits per byte and nats a token of the validation text, as ``eval`` says."""
     dtype = compute_dtype(recipe.train.dtype, world.device)
     score = score_text(model, store, dtype=dtype, tokens=recipe.eval.tokens)
     return {"validation_bits_per_byte": score.bits_per_byte.value, "validation_nats": score.nats}
 
 
-def sample_text(model: Llama, tokenizer: Tokenizer, recipe: Recipe, store: TokenStore) -> tuple[str, str]:
+def sample_text(model: Decoder, tokenizer: Tokenizer, recipe: Recipe, store: TokenStore) -> tuple[str, str]:
     """(prompt, continuation) to show how far the model has come."""
     prompt = recipe.train.sample_prompt or tokenizer.decode(store.ids[:12].tolist())
     writer = LanguageModel(inference_copy(model, torch.float32), tokenizer)

@@ -17,7 +17,7 @@ from limpid.core.paths import RunLock, atomic_write_text, clean_leftovers, ensur
 from limpid.core.recipe import dumps
 from limpid.core.signals import StopRequest
 from limpid.data.batches import Batches
-from limpid.models.llama import Llama
+from limpid.models.decoder import Decoder
 from limpid.models.registry import flops_per_token
 from limpid.parallel.environment import World
 from limpid.parallel.hardware import (
@@ -48,7 +48,7 @@ class Job(NamedTuple):
     note: what the user should know before it starts.
     """
 
-    model: Llama
+    model: Decoder
     tokenizer: Tokenizer
     objective: Objective
     batches: Batches
@@ -64,7 +64,7 @@ class Job(NamedTuple):
     note: str = ""
 
 
-def prepare_model(model: Llama, recipe: Recipe, world: World, steps: int) -> tuple[Llama, bool]:
+def prepare_model(model: Decoder, recipe: Recipe, world: World, steps: int) -> tuple[Decoder, bool]:
     """Move, share and, where it pays, compile a model; also whether it was compiled."""
     keep_memory()
     model.to(world.device)

@@ -14,7 +14,7 @@ from torch.distributed.tensor import DTensor
 from limpid.core.errors import LimpidError
 from limpid.core.seeding import integer
 from limpid.data.batches import Batch, Batches
-from limpid.models.llama import Llama
+from limpid.models.decoder import Decoder
 from limpid.parallel.environment import World
 from limpid.training.objectives.next_token import Objective
 from limpid.training.optim import Optimizers
@@ -37,7 +37,7 @@ class StepReport(NamedTuple):
 
 
 def fit(
-    model: Llama,
+    model: Decoder,
     objective: Objective,
     batches: Batches,
     optimizers: Optimizers,

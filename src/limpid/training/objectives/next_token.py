@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from limpid.data.batches import Batch
-from limpid.models.llama import Llama
+from limpid.models.decoder import Decoder
 from limpid.training.objectives.cross_entropy import summed_cross_entropy
 
 
 class Objective(Protocol):
     """A batch's summed loss. The loop divides it once, by the weight of the global batch."""
 
-    def __call__(self, model: Llama, batch: Batch) -> Tensor: ...
+    def __call__(self, model: Decoder, batch: Batch) -> Tensor: ...
 
 
 class NextToken(NamedTuple):
@@ -24,6 +24,6 @@ class NextToken(NamedTuple):
     dtype: torch.dtype
     z_loss: float = 0.0
 
-    def __call__(self, model: Llama, batch: Batch) -> Tensor:
+    def __call__(self, model: Decoder, batch: Batch) -> Tensor:
         hidden = model(batch.inputs, dtype=self.dtype, segments=batch.segments)
         return summed_cross_entropy(hidden, model.head.weight, batch.targets, batch.weights, z_loss=self.z_loss)

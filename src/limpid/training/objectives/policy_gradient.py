@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from limpid.data.batches import Batch
-from limpid.models.llama import Llama
+from limpid.models.decoder import Decoder
 
 
 class PolicyGradient:
@@ -21,7 +21,7 @@ class PolicyGradient:
     measured: after each call, "kl" and "entropy" in nats a token, means over the tokens since `reset`.
     """
 
-    def __init__(self, dtype: torch.dtype, reference: Llama, kl: float, temperature: float = 1.0) -> None:
+    def __init__(self, dtype: torch.dtype, reference: Decoder, kl: float, temperature: float = 1.0) -> None:
         self.dtype, self.reference, self.kl, self.temperature = dtype, reference, kl, temperature
         self.reset()
 
@@ -34,7 +34,7 @@ class PolicyGradient:
         kl, entropy, tokens = self._sums.tolist()
         return {"kl": kl / max(tokens, 1.0), "entropy": entropy / max(tokens, 1.0)}
 
-    def __call__(self, model: Llama, batch: Batch) -> Tensor:
+    def __call__(self, model: Decoder, batch: Batch) -> Tensor:
         assert batch.advantages is not None
         answer = batch.weights > 0
         hidden = model(batch.inputs, dtype=self.dtype, segments=batch.segments)[answer]  # (N, D)

@@ -1,0 +1,91 @@
+"""The decoder: token ids -> embedding and positions -> blocks -> norm. Families assemble its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from limpid.nn.attention import Context, LayerCache, cache_mask, segment_mask
+from limpid.nn.dropout import Dropout
+from limpid.nn.heads import Embedding, LanguageModelHead
+from limpid.nn.position import Rotary
+
+
+class Decoder(nn.Module):
+    """A stack of causal blocks that gives final hidden states; `head` turns those into logits.
+
+    Args:
+        config: the family's config, with at least vocab_size, context, d_model, n_layer, n_head, n_kv_head, head_dim.
+        embedding: ids -> (B, T, D).
+        blocks: each maps (x, context, cache) -> x, shapes (B, T, D).
+        norm: what stands between the last block and the head; nn.Identity where a family has none.
+        head: (..., D) -> (..., V).
+        positions: added to the embedding, (B, T) or (T,) -> (.., T, D): learned or sinusoidal; None: nothing is added.
+        rotary: turns queries and keys in every block; None: they are left as they are.
+        dropout: of the sum of embedding and positions.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        *,
+        embedding: Embedding,
+        blocks: Sequence[nn.Module],
+        norm: nn.Module,
+        head: LanguageModelHead,
+        positions: nn.Module | None = None,
+        rotary: Rotary | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = embedding
+        self.positions = positions
+        self.rotary = rotary
+        self.dropout = Dropout(dropout)
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = norm
+        self.head = head
+
+    def forward(
+        self,
+        ids: Tensor,
+        *,
+        dtype: torch.dtype = torch.float32,
+        segments: Tensor | None = None,
+        positions: Tensor | None = None,
+        cache: list[LayerCache] | None = None,
+        seen: int | None = None,
+    ) -> Tensor:
+        """Hidden states after the final norm.
+
+        Args:
+            ids: (B, T) integers.
+            dtype: compute dtype of the residual stream and the matrix products.
+            segments: (B, T) document numbers; a token sees only its own document. None: one document a row.
+            positions: (B, T) place of each token in its text; None: 0..T-1. With a cache these are also its slots.
+            cache: one `LayerCache` a layer, written in place.
+            seen: with a cache, how many of its slots may be looked at (at least the largest position + 1).
+
+        Returns:
+            (B, T, D) in ``dtype``.
+        """
+        places = torch.arange(ids.shape[1], device=ids.device) if positions is None else positions
+        x = self.embedding(ids)
+        if self.positions is not None:
+            x = x + self.positions(places)
+        x = self.dropout(x.to(dtype))
+        cos, sin = (None, None) if self.rotary is None else self.rotary(places)
+        mask, slots = None, None
+        if cache is not None:
+            slots = places.expand(ids.shape)
+            mask = cache_mask(slots, seen or cache[0].keys.shape[1], dtype)
+        elif segments is not None:
+            mask = segment_mask(segments, dtype)
+        context = Context(cos, sin, mask, slots)
+        for index, block in enumerate(self.blocks):
+            x = block(x, context, cache[index] if cache is not None else None)
+        return self.norm(x)
