@@ -103,7 +103,8 @@ def measure_limpid(question: dict[str, Any]) -> dict[str, Any]:
     from limpid.core.recipe import parse
     from limpid.data.batches import TextBatches
     from limpid.data.token_store import TokenStore
-    from limpid.models.registry import build, flops_per_token
+    from limpid.models.count import flops_per_token
+    from limpid.models.registry import build
     from limpid.parallel.environment import enter
     from limpid.parallel.hardware import compute_dtype, matmul_rate
     from limpid.stages.recipe import Recipe

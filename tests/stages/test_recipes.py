@@ -13,7 +13,7 @@ def test_every_shipped_recipe_parses_and_gives_a_model(name):
     config = recipe.model.config(recipe.tokenizer.vocab_size)
     assert config.n_layer >= 1
     assert config.d_model % 32 == 0
-    assert recipe.train.tokens_per_step % recipe.model.context == 0
+    assert recipe.train.tokens_per_step % config.context == 0
 
 
 def test_the_recipes_the_readme_speaks_of_are_there():
@@ -37,6 +37,15 @@ def test_a_recipe_saved_and_read_again_is_the_same(tmp_path):
         ("optm.lr=1", ["unknown key 'optm'", "Did you mean 'optim'"]),
         ("optim.lr=fast", ["'optim.lr' = 'fast'", "valid number"]),
         ("optim.lr=-1", ["'optim.lr' = -1", "greater than 0"]),
+        ("model.family=lama", ["model: no model family is called 'lama'", "Did you mean 'llama'"]),
+        ("model.preset=gpt-2", ["no preset is called 'gpt-2'", "Did you mean 'gpt2'"]),
+        ("model.d_modl=64", ["the llama family has no key 'd_modl'", "Did you mean 'd_model'"]),
+        ("model.positions=learned", ["the llama family has no key 'positions'"]),
+        ("model.vocab_size=9", ["vocab_size is the tokenizer's"]),
+        ("model.n_head=wide", ["'model.n_head' = 'wide'", "valid integer"]),
+        ("model.n_kv_head=3", ["n_head 4 must be a multiple of n_kv_head 3"]),
+        ("model.d_model=0", ["'model.d_model' = 0", "greater than or equal to 1"]),
+        ("model.depth=0", ["depth is 0"]),
         ("train.steps=0", ["'train.steps' = 0"]),
         ("steps=5", ["'steps' is not a recipe key", "section.key=value"]),
         ("nonsense", ["'nonsense' is not an override"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
@@ -15,7 +15,8 @@ from limpid.core.errors import LimpidError
 from limpid.core.paths import atomic_directory, remove_directory
 from limpid.core.recipe import Section
 from limpid.models.decoder import Decoder
-from limpid.models.registry import ModelConfig, build, config_from_table
+from limpid.models.model import Model
+from limpid.models.registry import build, config_from_table, require_kind
 from limpid.parallel.environment import World
 from limpid.text.tokenizer import Tokenizer
 
@@ -31,19 +32,22 @@ class CheckpointSection(Section):
     keep: int = 2
 
 
-class Checkpoint(NamedTuple):
-    """What a checkpoint folder holds. state: {"step", "seconds", "tokens", "validation", ...}."""
+M = TypeVar("M", bound=Model)
+
+
+class Checkpoint(NamedTuple, Generic[M]):
+    """What a checkpoint folder holds. config: that of the model's family. state: {"step", "seconds", "tokens", ...}."""
 
     path: Path
-    config: ModelConfig
-    model: Decoder
+    config: Any
+    model: M
     tokenizer: Tokenizer
     state: dict[str, Any]
 
 
 def write(
     path: Path,
-    model: Decoder,
+    model: Model,
     tokenizer: Tokenizer,
     state: dict[str, Any],
     world: World,
@@ -63,7 +67,7 @@ def write(
         (folder / "checksums.json").write_text(json.dumps(sums, indent=1), encoding="utf-8")
 
 
-def _write_parts(folder: Path, model: Decoder, optimizer_tensors: dict[str, Tensor] | None, world: World) -> None:
+def _write_parts(folder: Path, model: Model, optimizer_tensors: dict[str, Tensor] | None, world: World) -> None:
     write_shard(folder, "model", _unique(model), world.rank, world.size)
     if optimizer_tensors is not None:
         write_shard(folder, "optimizer", optimizer_tensors, world.rank, world.size)
@@ -83,8 +87,18 @@ def verify(path: Path) -> None:
             raise LimpidError(f"{path / name} is damaged: its SHA-256 is not the one recorded. Use another checkpoint.")
 
 
-def read(path: Path) -> Checkpoint:
+@overload
+def read(path: Path) -> Checkpoint[Decoder]: ...
+
+
+@overload
+def read(path: Path, kind: type[M]) -> Checkpoint[M]: ...
+
+
+def read(path: Path, kind: type[Model] = Decoder) -> Checkpoint[Any]:
     """The checkpoint that ``path`` (a checkpoint, a run, or a demo folder) stands for, on the CPU in float32.
+
+    kind: the class of model that the caller can use; a checkpoint of another is refused.
 
     Raises:
         LimpidError: nothing there, damaged, or tensors that are missing, extra or of another shape (all named).
@@ -95,6 +109,7 @@ def read(path: Path) -> Checkpoint:
     if state.get("format") != FORMAT:
         raise LimpidError(f"{folder} has checkpoint format {state.get('format')}; this limpid reads {FORMAT}.")
     config = config_from_table(json.loads((folder / "config.json").read_text(encoding="utf-8")), str(folder))
+    require_kind(config.family, kind, str(folder))
     tokenizer = Tokenizer.load(folder / "tokenizer.json")
     if tokenizer.vocab_size != config.vocab_size:
         raise LimpidError(

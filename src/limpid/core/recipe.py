@@ -7,7 +7,7 @@ configures. This module knows no section by name: it parses, checks, overrides a
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -109,9 +109,12 @@ def _split_assignment(assignment: str) -> tuple[str, Any]:
         return dotted.strip(), raw
 
 
-def _explain(recipe_type: type[Section], error: ValidationError) -> str:
+def _explain(recipe_type: type[Section], error: ValidationError, outer: Sequence[str] = ()) -> str:
     fault = error.errors()[0]
-    location = [str(part) for part in fault["loc"]]
+    location = [*outer, *(str(part) for part in fault["loc"])]
+    inner = fault.get("ctx", {}).get("error")
+    if isinstance(inner, ValidationError):  # a section that validated another table in turn
+        return _explain(recipe_type, inner, location)
     dotted = ".".join(location)
     if fault["type"] == "extra_forbidden":
         section = _section_at(recipe_type, location[:-1])
@@ -120,6 +123,8 @@ def _explain(recipe_type: type[Section], error: ValidationError) -> str:
     if fault["type"] == "missing":
         return f"'{dotted}' is required."
     message = fault["msg"].removeprefix("Value error, ")
+    if isinstance(fault["input"], dict):  # it is the whole section that does not hold together
+        return f"{dotted}: {message.rstrip('.')}." if dotted else f"{message.rstrip('.')}."
     return f"'{dotted}' = {fault['input']!r}: {message[0].lower()}{message[1:]}."
 
 

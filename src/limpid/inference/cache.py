@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from limpid.models.registry import ModelConfig
+from limpid.models.registry import DecoderConfig
 from limpid.nn.attention import LayerCache
 
 Cache = list[LayerCache]
 
 
-def allocate(config: ModelConfig, rows: int, slots: int, dtype: torch.dtype, device: torch.device) -> Cache:
+def allocate(config: DecoderConfig, rows: int, slots: int, dtype: torch.dtype, device: torch.device) -> Cache:
     """One `LayerCache` a layer, keys and values each (rows, slots, K, C)."""
     shape = (rows, slots, config.n_kv_head, config.head_dim)
     return [

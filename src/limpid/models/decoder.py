@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from limpid.models.model import Model
 from limpid.nn.attention import Context, LayerCache, cache_mask, segment_mask
 from limpid.nn.dropout import Dropout
 from limpid.nn.heads import Embedding, LanguageModelHead
 from limpid.nn.position import Rotary
 
 
-class Decoder(nn.Module):
+class Decoder(Model):
     """A stack of causal blocks that gives final hidden states; `head` turns those into logits.
 
     Args:
@@ -27,6 +28,8 @@ class Decoder(nn.Module):
         rotary: turns queries and keys in every block; None: they are left as they are.
         dropout: of the sum of embedding and positions.
     """
+
+    noun = "a decoder"
 
     def __init__(
         self,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
 from limpid.core.recipe import Section
 from limpid.models.decoder import Decoder
+from limpid.models.model import Count, Share
 from limpid.nn.attention import Attention
 from limpid.nn.block import PreNormBlock
 from limpid.nn.feedforward import SwiGLU
@@ -20,19 +22,19 @@ class LlamaConfig(Section):
     """Every number that shapes a llama model; saved beside its weights."""
 
     family: Literal["llama"] = "llama"
-    vocab_size: int
-    context: int
-    d_model: int
-    n_layer: int
-    n_head: int
-    n_kv_head: int
-    head_dim: int
-    d_ff: int
+    vocab_size: Count
+    context: Count
+    d_model: Count
+    n_layer: Count
+    n_head: Count
+    n_kv_head: Count
+    head_dim: Count
+    d_ff: Count
     qk_norm: bool = True
     tie_embeddings: bool = False
     rope_base: float = 10_000.0
     norm_eps: float = 1e-6
-    dropout: float = 0.0
+    dropout: Share = 0.0
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:
@@ -41,6 +43,26 @@ class LlamaConfig(Section):
         if self.head_dim % 2:
             raise ValueError(f"head_dim {self.head_dim} must be even, since rotary positions turn pairs")
         return self
+
+
+def dial(depth: int, given: Mapping[str, int]) -> dict[str, Any]:
+    """n_layer = depth; d_model = 64 depth; head_dim = 64; n_head = d_model / head_dim; n_kv_head = half of n_head where
+    that is whole; d_ff = 8/3 d_model, rounded up to a multiple of 32."""
+    d_model = given.get("d_model", 64 * depth)
+    head_dim = given.get("head_dim", 64)
+    n_head = given.get("n_head", max(1, d_model // head_dim))
+    return {
+        "context": 256,
+        "d_model": d_model,
+        "n_layer": depth,
+        "n_head": n_head,
+        "n_kv_head": n_head // 2 if n_head % 2 == 0 else n_head,
+        "head_dim": head_dim,
+        "d_ff": -(-8 * d_model // 3 // 32) * 32,
+    }
+
+
+PRESETS: dict[str, dict[str, Any]] = {}
 
 
 def llama(config: LlamaConfig) -> Decoder:

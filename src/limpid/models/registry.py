@@ -1,98 +1,162 @@
-"""The families, and the one dial that shapes a model when nothing more is said."""
+"""The families of models, and how a recipe, a checkpoint or a preset becomes one of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import torch
+from pydantic import ConfigDict, model_validator
 from torch import nn
 
 from limpid.core.errors import LimpidError, did_you_mean
 from limpid.core.recipe import Section, parse
+from limpid.models import gpt, llama
 from limpid.models.decoder import Decoder
-from limpid.models.llama import LlamaConfig, llama
+from limpid.models.gpt import GptConfig
+from limpid.models.llama import LlamaConfig
+from limpid.models.model import Model
 
-ModelConfig = LlamaConfig
-FAMILIES: dict[str, tuple[type[LlamaConfig], Callable[[LlamaConfig], Decoder]]] = {"llama": (LlamaConfig, llama)}
-"""Family name -> its config and the function that assembles a model from one."""
+DecoderConfig = LlamaConfig | GptConfig
+M = TypeVar("M", bound=Model)
 
 
-_DERIVED = ("n_layer", "d_model", "n_head", "n_kv_head", "d_ff")
+class Family(NamedTuple):
+    """One architecture: everything the rest of limpid has to know of it.
+
+    kind: the class of its models, whose ``noun`` says what they are: a decoder, an encoder, an encoder-decoder.
+    config: every number that shapes one; saved beside its weights. assemble: config -> model, its weights not drawn.
+    dial: (depth, the sizes that are given) -> the keys of ``config`` that follow from them, vocab_size excepted.
+    presets: name -> keys of ``config``, vocab_size among them.
+    """
+
+    kind: type[Model]
+    config: type[Section]
+    assemble: Callable[[Any], Model]
+    dial: Callable[[int, Mapping[str, int]], dict[str, Any]]
+    presets: Mapping[str, Mapping[str, Any]]
+
+
+FAMILIES: dict[str, Family] = {
+    "llama": Family(Decoder, LlamaConfig, llama.llama, llama.dial, llama.PRESETS),
+    "gpt": Family(Decoder, GptConfig, gpt.gpt, gpt.dial, gpt.PRESETS),
+}
+PRESETS: dict[str, str] = {preset: name for name, family in FAMILIES.items() for preset in family.presets}
+"""Preset -> its family. No two families share a name."""
 
 
 class ModelSection(Section):
-    """The shape of a model. ``depth`` alone is enough; every other key it derives can be set.
+    """The shape of a model: a family, and any key of that family's config.
 
-    Derived: n_layer = depth; d_model = 64 depth; head_dim = 64; n_head = d_model / head_dim; n_kv_head = half of n_head
-    where that is whole; d_ff = 8/3 d_model, rounded up to a multiple of 32.
+    family: a name in `FAMILIES`; unset: the preset's, else llama. preset: a published shape, whose every key can be
+    set otherwise. depth: where there is no preset, the one dial from which the family derives what is not set; 6
+    unless given. The vocabulary's size is the tokenizer's.
     """
 
-    family: Literal["llama"] = "llama"
-    depth: int = 6
-    context: int = 256
-    dropout: float = 0.0
-    n_layer: int | None = None
-    d_model: int | None = None
-    head_dim: int = 64
-    n_head: int | None = None
-    n_kv_head: int | None = None
-    d_ff: int | None = None
-    qk_norm: bool = True
-    tie_embeddings: bool = False
-    rope_base: float = 10_000.0
+    model_config = ConfigDict(extra="allow")  # the family's keys; what it does not have is refused below
+
+    family: str | None = None
+    preset: str | None = None
+    depth: int | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> ModelSection:
+        if self.preset is not None and self.preset not in PRESETS:
+            raise ValueError(f"no preset is called '{self.preset}'.{did_you_mean(self.preset, PRESETS)}")
+        if self.family is not None and self.family not in FAMILIES:
+            raise ValueError(f"no model family is called '{self.family}'.{did_you_mean(self.family, FAMILIES)}")
+        if self.preset is not None and PRESETS[self.preset] != self.family_name:
+            raise ValueError(f"preset '{self.preset}' is of the {PRESETS[self.preset]} family, not {self.family_name}")
+        if self.preset is not None and self.depth is not None:
+            raise ValueError("depth and preset both set the shape; give one of them")
+        if self.depth is not None and self.depth < 1:
+            raise ValueError(f"depth is {self.depth} and must be at least 1")
+        known = FAMILIES[self.family_name].config.model_fields.keys() - {"family", "vocab_size"}
+        for key in self.model_extra or {}:
+            if key == "vocab_size":
+                raise ValueError("vocab_size is the tokenizer's: set tokenizer.vocab_size")
+            if key not in known:
+                known |= {"family", "preset", "depth"}
+                raise ValueError(f"the {self.family_name} family has no key '{key}'.{did_you_mean(key, known)}")
+        self._config(vocab_size=1)
+        return self
+
+    @property
+    def family_name(self) -> str:
+        """The family that is meant."""
+        return self.family or (PRESETS[self.preset] if self.preset else "llama")
 
     def resolved(self) -> ModelSection:
         """This section with every derived key written out."""
-        config = self.config(vocab_size=1)
-        return self.model_copy(update={name: getattr(config, name) for name in _DERIVED})
+        derived = self._config(vocab_size=1).model_dump(exclude={"vocab_size"})
+        return self.model_copy(update=derived)
 
-    def config(self, vocab_size: int) -> ModelConfig:
-        """Every number of the model for a vocabulary of ``vocab_size`` tokens."""
-        d_model = self.d_model or 64 * self.depth
-        n_head = self.n_head or max(1, d_model // self.head_dim)
-        n_kv_head = self.n_kv_head or (n_head // 2 if n_head % 2 == 0 else n_head)
-        table = {
-            "vocab_size": vocab_size,
-            "context": self.context,
-            "d_model": d_model,
-            "n_layer": self.n_layer or self.depth,
-            "n_head": n_head,
-            "n_kv_head": n_kv_head,
-            "head_dim": self.head_dim,
-            "d_ff": self.d_ff or -(-8 * d_model // 3 // 32) * 32,
-            "qk_norm": self.qk_norm,
-            "tie_embeddings": self.tie_embeddings,
-            "rope_base": self.rope_base,
-            "dropout": self.dropout,
-        }
-        return parse(FAMILIES[self.family][0], table, "model")
+    def config(self, vocab_size: int, kind: type[Model] = Decoder) -> Any:
+        """Every number of the model for a vocabulary of ``vocab_size`` tokens: the config of its family.
+
+        Raises:
+            LimpidError: the family's models are not of the wanted kind.
+        """
+        require_kind(self.family_name, kind, "recipe")
+        return self._config(vocab_size)
+
+    def _config(self, vocab_size: int) -> Section:
+        family = FAMILIES[self.family_name]
+        given = (self.model_extra or {}) | {"vocab_size": vocab_size}
+        if self.preset:
+            return family.config.model_validate(dict(family.presets[self.preset]) | given)
+        sizes = {key: value for key, value in given.items() if type(value) is int and value > 0}
+        return family.config.model_validate(family.dial(self.depth or 6, sizes) | given)
 
 
-def config_from_table(table: dict[str, Any], where: str) -> ModelConfig:
+def require_kind(family: str, kind: type[Model], where: str) -> None:
+    """Raise LimpidError unless models of ``family`` are of the wanted kind."""
+    there = FAMILIES[family].kind
+    if not issubclass(there, kind):
+        raise LimpidError(f"{where}: a {family} model is {there.noun}, and {kind.noun} is needed here.")
+
+
+def preset_config(name: str) -> Any:
+    """The config of a preset, with its published vocabulary."""
+    family = FAMILIES[PRESETS[name]]
+    return family.config.model_validate(family.presets[name])
+
+
+def config_from_table(table: dict[str, Any], where: str) -> Any:
     """The config saved with a checkpoint; unknown families and keys are refused."""
     family = table.get("family", "")
     if family not in FAMILIES:
         raise LimpidError(f"{where}: no model family is called '{family}'.{did_you_mean(family, FAMILIES)}")
-    return parse(FAMILIES[family][0], table, where)
+    return parse(FAMILIES[family].config, table, where)
 
 
-def build(config: ModelConfig, seed: int | None = None) -> Decoder:
-    """A model with freshly drawn float32 weights, the same for the same seed; None leaves them unset, to be loaded."""
+def assemble(config: Any) -> Any:
+    """The model of a config on the meta device: shapes without memory."""
     with torch.device("meta"):
-        model = FAMILIES[config.family][1](config)
+        return FAMILIES[config.family].assemble(config)
+
+
+def build(config: Any, seed: int | None = None) -> Any:
+    """A model with freshly drawn float32 weights, the same for the same seed; None leaves them unset, to be loaded."""
+    model = assemble(config)
+    names = defaultdict(list)
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names[parameter].append(name)
     model.to_empty(device="cpu")
-    if config.tie_embeddings:
-        model.head.weight = model.embedding.weight  # to_empty gave each its own
+    for first, *others in names.values():
+        for other in others:  # a tied matrix is one: to_empty gave each name its own
+            owner, _, leaf = other.rpartition(".")
+            setattr(model.get_submodule(owner), leaf, model.get_parameter(first))
     if seed is not None:
         initialise(model, seed)
     return model
 
 
-def with_dropout(model: Decoder, dropout: float) -> Decoder:
+def with_dropout(model: M, dropout: float) -> M:
     """The same weights in a model of another dropout: what suits pretraining does not suit learning facts, and in RL
     the probabilities that are trained must be those that were sampled from."""
-    other = build(model.config.model_copy(update={"dropout": dropout}))
+    other: M = build(model.config.model_copy(update={"dropout": dropout}))
     other.load_state_dict(model.state_dict())
     return other
 
@@ -104,18 +168,3 @@ def initialise(model: nn.Module, seed: int) -> None:
         reset = getattr(module, "reset_parameters", None)
         if reset is not None:
             reset(generator)
-
-
-def matmul_parameters(model: nn.Module) -> int:
-    """Parameters that multiply every token: all matrices but the embedding table, which is looked up."""
-    return sum(p.numel() for name, p in model.named_parameters() if p.dim() == 2 and not name.startswith("embedding"))
-
-
-def flops_per_token(model: Decoder, length: int) -> float:
-    """Training FLOPs a token: 6 x matmul parameters + 12 x H x C x attended length x layers (a full square)."""
-    config = model.config
-    attention = 12 * config.n_head * config.head_dim * length * config.n_layer
-    matrices = matmul_parameters(model)
-    if config.tie_embeddings:
-        matrices += config.vocab_size * config.d_model
-    return 6.0 * matrices + attention

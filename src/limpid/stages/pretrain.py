@@ -16,8 +16,9 @@ from limpid.evaluation.bits_per_byte import score_text
 from limpid.inference.engine import Engine
 from limpid.inference.language_model import LanguageModel
 from limpid.inference.weights import inference_copy
+from limpid.models.count import matmul_parameters
 from limpid.models.decoder import Decoder
-from limpid.models.registry import build, matmul_parameters
+from limpid.models.registry import build
 from limpid.parallel.environment import World, enter
 from limpid.parallel.hardware import compute_dtype
 from limpid.stages.corpus import stores_for, test_split, tokenizer_for

@@ -14,7 +14,7 @@ from limpid.data.packing import pack
 from limpid.evaluation.bits_per_byte import score_text
 from limpid.inference.engine import Engine
 from limpid.inference.weights import inference_copy, refresh
-from limpid.models.registry import ModelConfig, with_dropout
+from limpid.models.registry import DecoderConfig, with_dropout
 from limpid.parallel.environment import World
 from limpid.parallel.hardware import compute_dtype
 from limpid.stages.corpus import stores_for, test_split
@@ -96,7 +96,7 @@ def sft(recipe: Recipe, source: Path, out: Path, world: World, *, resume: bool =
     yield from train_stage("sft", recipe, out, world, resume=resume, prepare=prepare)
 
 
-def _packed(recipe: Recipe, tokenizer: Tokenizer, config: ModelConfig) -> tuple[Batch, str]:
+def _packed(recipe: Recipe, tokenizer: Tokenizer, config: DecoderConfig) -> tuple[Batch, str]:
     """All conversations in rows, and what the user should know of those left out."""
     conversations: Sequence[Sequence[Message]]
     if recipe.sft.path == "python-docs":

@@ -17,8 +17,8 @@ from limpid.core.paths import RunLock, atomic_write_text, clean_leftovers, ensur
 from limpid.core.recipe import dumps
 from limpid.core.signals import StopRequest
 from limpid.data.batches import Batches
+from limpid.models.count import flops_per_token
 from limpid.models.decoder import Decoder
-from limpid.models.registry import flops_per_token
 from limpid.parallel.environment import World
 from limpid.parallel.hardware import (
     can_compile,

@@ -145,9 +145,9 @@ class Optimizers:
 def build_optimizers(model: nn.Module, section: OptimSection, d_model: int, dtype: torch.dtype) -> Optimizers:
     """AdamW over everything, or Muon (iterating in ``dtype``) over the blocks' matrices and AdamW over the rest."""
     named = list(model.named_parameters())
-    blocks = [p for name, p in named if p.dim() == 2 and name.startswith("blocks.")]
-    embedding = [p for name, p in named if name.startswith("embedding.")]
-    head = [p for name, p in named if name.startswith("head.") and p.dim() == 2]
+    blocks = [p for name, p in named if p.dim() >= 2 and "blocks." in name]
+    head = [p for name, p in named if p.dim() >= 2 and name.startswith("head.")]
+    embedding = [p for name, p in named if p.dim() >= 2 and "blocks." not in name and not name.startswith("head.")]
     scalars = [p for _, p in named if p.dim() < 2]
     betas = (section.beta1, section.beta2)
     fused = not any(isinstance(p, DTensor) for _, p in named)
