@@ -37,7 +37,7 @@ OPERATIONS: dict[str, float] = {"+": 0.5, "-": 0.5}
 SEVERAL_TURNS = 0.15  # of the training conversations have more than one question
 
 HELD_OUT_FUNCTIONS = 110
-FAKE_NAMES = {"train": 3000, "rl": 1500, "test": 300}
+FAKE_NAMES = {"train": 20_000, "rl": 4000, "test": 300}
 _FAKE_POOLS = {name: sum(list(FAKE_NAMES.values())[:place]) for place, name in enumerate(FAKE_NAMES)}
 
 
