@@ -13,14 +13,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from tests.conftest import random_llama
 
 import limpid
+from limpid.checkpoint import store
 from limpid.cli.chat import Conversation, Terminal
 from limpid.core.errors import LimpidError
 from limpid.core.seeding import integer
 from limpid.data.chat_files import read_conversations
 from limpid.inference.language_model import LanguageModel
 from limpid.inference.sampler import Sampling
+from limpid.parallel.environment import World
+from limpid.text.tokenizer import Tokenizer
 
 ARGS = ["--temperature", "0.9", "--max-tokens", "8", "--seed", "3", "--device", "cpu", "--dtype", "float32"]
 
@@ -52,6 +57,14 @@ def test_lines_of_a_pipe_are_messages(saved_run: Path, tmp_path: Path) -> None:
         assert talk[place]["content"] == lm.chat(talk[:place], **settings)
     assert done.stdout == f"{talk[2]['content']}\n{talk[4]['content']}\nsaved in {file}\n"
     assert next(iter(read_conversations(str(file)))) == talk  # fine-tuning reads what chat saves
+
+
+def test_a_model_that_was_only_pretrained_is_introduced_as_one(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    world = World(0, 1, torch.device("cpu"))
+    for stage in ("pretrain", "sft"):
+        store.write(store.checkpoint_path(tmp_path / stage, 1), random_llama(), tokenizer, {"stage": stage}, world)
+    assert "only pretrained" in chat(tmp_path / "pretrain", "Hi\n").stderr
+    assert "only pretrained" not in chat(tmp_path / "sft", "Hi\n").stderr
 
 
 def test_unknown_commands_name_the_nearest_and_the_talk_goes_on(saved_run: Path) -> None:

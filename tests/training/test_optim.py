@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from tests.conftest import random_llama
 from torch import nn
 
-from limpid.training.optim import Muon, orthogonalise
+from limpid.training.optim import Muon, OptimSection, build_optimizers, orthogonalise
 from limpid.training.schedule import ScheduleSection, factor
 
 
@@ -55,3 +56,12 @@ def test_cosine_schedule_is_half_way_down_in_the_middle_and_ends_at_its_floor():
     assert at(60) == pytest.approx(0.55)
     assert at(110) == pytest.approx(0.1)
     assert all(at(s + 1) <= at(s) for s in range(10, 109))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_table_that_is_also_the_head_is_trained_at_the_heads_rate(tied):
+    model = random_llama(tie_embeddings=tied)
+    _, adamw = build_optimizers(model, OptimSection(embedding_lr=0.2, head_lr=0.004), 768, torch.float32).parts
+    rates = {id(p): group["lr"] for group in adamw.param_groups for p in group["params"]}
+    assert rates[id(model.embedding.weight)] == (0.004 if tied else 0.2)
+    assert rates[id(model.head.weight)] == 0.004

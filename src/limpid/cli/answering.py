@@ -42,6 +42,16 @@ def open_model(run: str, device: str, dtype: str) -> LanguageModel:
         return limpid.load(run_path(run), device=device, dtype=dtype)
 
 
+def only_pretrained(run: str) -> bool:
+    """Whether the checkpoint that ``run`` stands for has learnt to continue text but not to answer."""
+    import json
+
+    from limpid.checkpoint import store
+
+    state = json.loads((store.find(run_path(run)) / "state.json").read_text(encoding="utf-8"))
+    return bool(state.get("stage") == "pretrain")
+
+
 def harmless(text: str) -> str:
     """``text`` without the power to steer a terminal: control characters but newline and tab as pictures (␛)."""
     return "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else _picture(c) for c in text)

@@ -177,6 +177,9 @@ class Terminal:
         }
 
     def greet(self, run: str) -> None:
+        if answering.only_pretrained(run):
+            hint = "It continues text rather than answers: use limpid generate, or teach it with limpid sft."
+            self._warn(f"{run} was only pretrained. {hint}")
         if not self.interactive:
             return
         config = self.conversation.lm.model.config
@@ -298,6 +301,11 @@ class Terminal:
         from rich.text import Text
 
         self.console.print(Text(text, style="dim"), soft_wrap=True)
+
+    def _warn(self, text: str) -> None:
+        from rich.console import Console
+
+        Console(stderr=True).print(text, style="yellow", soft_wrap=True, markup=False, highlight=False)
 
     def _complain(self, error: LimpidError) -> None:
         from rich.console import Console

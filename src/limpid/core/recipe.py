@@ -82,16 +82,16 @@ def override(table: dict[str, Any], assignments: Iterable[str] | Mapping[str, An
 
 
 def parse(recipe_type: type[R], table: Mapping[str, Any], where: str) -> R:
-    """Validate ``table`` as ``recipe_type``; the first fault becomes one line naming key, value and remedy."""
+    """Validate ``table`` as ``recipe_type``; the first fault becomes one line: ``where``, key, value and remedy."""
     try:
         return recipe_type.model_validate(dict(table))
     except ValidationError as error:
-        raise LimpidError(f"recipe {where}: {_explain(recipe_type, error)}") from None
+        raise LimpidError(f"{where}: {_explain(recipe_type, error)}") from None
 
 
 def load(recipe_type: type[R], name_or_path: str, assignments: Iterable[str] | Mapping[str, Any] = ()) -> R:
     """Read a shipped recipe or a file, lay the overrides over it, and validate."""
-    return parse(recipe_type, override(read_table(name_or_path), assignments), name_or_path)
+    return parse(recipe_type, override(read_table(name_or_path), assignments), f"recipe {name_or_path}")
 
 
 def dumps(recipe: Section) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from limpid.data.token_store import TokenStore
 from limpid.parallel.environment import World
 from limpid.stages.recipe import Recipe
 from limpid.text.tokenizer import Tokenizer, train
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 def splits(recipe: Recipe) -> dict[Split, Iterable[Document]]:
@@ -43,6 +46,21 @@ def stores_for(recipe: Recipe, tokenizer: Tokenizer, folder: Path, world: World)
     return stores
 
 
+def stores_of_line(
+    recipe: Recipe, tokenizer: Tokenizer, folder: Path, source: Path, world: World
+) -> dict[Split, TokenStore]:
+    """As `stores_for`, but where the run of checkpoint ``source`` read the same text, the stores that lie there."""
+    before = source.parent.parent
+    try:
+        same = tomllib.loads((before / "recipe.toml").read_text(encoding="utf-8")).get(
+            "data"
+        ) == recipe.data.model_dump(exclude_none=True)
+    except (OSError, tomllib.TOMLDecodeError):
+        same = False
+    whole = same and all(token_store.exists(before / "tokens" / f"{s}.bin", tokenizer) for s in SPLITS)
+    return stores_for(recipe, tokenizer, before / "tokens" if whole else folder, world)
+
+
 def test_split(stores: dict[Split, TokenStore]) -> tuple[str, TokenStore]:
     """(name, store) of the text a stage is finally measured on: the test split, or validation where there is none."""
     if len(stores["test"].ids) > 1:
@@ -53,7 +71,7 @@ def test_split(stores: dict[Split, TokenStore]) -> tuple[str, TokenStore]:
 def _open_or_write(recipe: Recipe, tokenizer: Tokenizer, folder: Path) -> dict[Split, TokenStore]:
     documents = None
     stores: dict[Split, TokenStore] = {}
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         path = folder / f"{split}.bin"
         if token_store.exists(path, tokenizer):
             stores[split] = token_store.open_store(path, tokenizer)

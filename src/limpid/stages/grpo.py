@@ -16,7 +16,7 @@ from limpid.models.registry import with_dropout
 from limpid.parallel.environment import World
 from limpid.parallel.hardware import compute_dtype, trim_memory
 from limpid.rollout.rollouts import RolloutPlan, Rollouts
-from limpid.stages.corpus import stores_for, test_split
+from limpid.stages.corpus import stores_of_line, test_split
 from limpid.stages.events import Event
 from limpid.stages.questions import dialogues, five_answers, full_measures, quick_measures
 from limpid.stages.recipe import Recipe
@@ -41,7 +41,7 @@ def grpo(recipe: Recipe, source: Path, out: Path, world: World, *, resume: bool 
         reference = inference_copy(checkpoint.model.to(world.device), dtype)
         model, _ = prepare_model(with_dropout(checkpoint.model, 0.0), recipe, world, 0)
         answering = Engine(inference_copy(model, dtype))
-        stores = stores_for(recipe, tokenizer, folder / "tokens", world)
+        stores = stores_of_line(recipe, tokenizer, folder / "tokens", checkpoint.path, world)
         objective = PolicyGradient(dtype, reference, settings.kl, settings.temperature)
         seed = recipe.train.seed
 

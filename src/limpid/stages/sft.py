@@ -17,7 +17,7 @@ from limpid.inference.weights import inference_copy, refresh
 from limpid.models.registry import DecoderConfig, with_dropout
 from limpid.parallel.environment import World
 from limpid.parallel.hardware import compute_dtype
-from limpid.stages.corpus import stores_for, test_split
+from limpid.stages.corpus import stores_of_line, test_split
 from limpid.stages.events import Event
 from limpid.stages.questions import dialogues, five_answers, full_measures, quick_measures
 from limpid.stages.recipe import Recipe
@@ -42,7 +42,7 @@ def sft(recipe: Recipe, source: Path, out: Path, world: World, *, resume: bool =
         model = with_dropout(checkpoint.model, recipe.sft.dropout)
         model, _ = prepare_model(model, recipe, world, recipe.sft.steps)
         dtype = compute_dtype(recipe.train.dtype, world.device)
-        stores = stores_for(recipe, tokenizer, folder / "tokens", world)
+        stores = stores_of_line(recipe, tokenizer, folder / "tokens", checkpoint.path, world)
         rows = max(2, recipe.sft.tokens_per_step // config.context)
         text_rows = round(rows * recipe.sft.text_share)
         packed, notes = _packed(recipe, tokenizer, config)

@@ -22,7 +22,7 @@ class OptimSection(Section):
 
     lr: of the matrices (Muon) or of everything (AdamW); None: 0.02 for muon, 1e-3 for adamw.
     embedding_lr, head_lr: of the token table and the output head under muon, for a width of 768; both are scaled by
-    (d_model/768)^-1/2. weight_decay: decoupled, on matrices only. clip: global gradient norm, 0 for none.
+    (d_model/768)^-1/2; a table that is both is trained at head_lr. weight_decay: decoupled, on matrices only. clip: global gradient norm, 0 for none.
     """
 
     kind: Literal["muon", "adamw"] = "muon"
@@ -159,8 +159,9 @@ def build_optimizers(model: nn.Module, section: OptimSection, d_model: int, dtyp
         ]
         return Optimizers([torch.optim.AdamW(groups, betas=betas, fused=fused)])
     width = (d_model / 768) ** -0.5
+    tied = not head  # one table for both: it has the head's small scale, and so the head's rate
     groups = [
-        {"params": embedding, "lr": section.embedding_lr * width, "weight_decay": 0.0},
+        {"params": embedding, "lr": (section.head_lr if tied else section.embedding_lr) * width, "weight_decay": 0.0},
         {"params": head, "lr": section.head_lr * width, "weight_decay": 0.0},
         {"params": scalars, "lr": section.scalar_lr, "weight_decay": 0.0},
     ]
