@@ -22,7 +22,8 @@ class OptimSection(Section):
 
     lr: of the matrices (Muon) or of everything (AdamW); None: 0.02 for muon, 1e-3 for adamw.
     embedding_lr, head_lr: of the token table and the output head under muon, for a width of 768; both are scaled by
-    (d_model/768)^-1/2; a table that is both is trained at head_lr. weight_decay: decoupled, on matrices only. clip: global gradient norm, 0 for none.
+    (d_model/768)^-1/2; a table that is both is trained at head_lr. weight_decay: decoupled, on matrices only.
+    clip: global gradient norm, 0 for none.
     """
 
     kind: Literal["muon", "adamw"] = "muon"
