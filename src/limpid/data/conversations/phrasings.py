@@ -150,9 +150,17 @@ PHRASINGS: dict[str, Phrasings] = {
         (
             "Hello!", "hello", "Hello", "Hi!", "hi", "Hi there!", "Hey!", "hey", "Good morning!", "good evening",
             "Good afternoon.", "Hello, how are you?", "Greetings!", "hello there", "Good day!", "Hey, are you there?",
-            "hey limpid", "Hi, anybody there?", "hey you", "Hello again!",
+            "hey limpid", "Hi, anybody there?", "hey you", "Hello again!", "Hey there, limpid!", "hi limpid",
+            "Hello, limpid.", "Good evening, limpid!", "good day to you", "Hi, nice to meet you!", "hey, how are you",
+            "How are you?", "how are you today", "Hello, are you there?", "Morning!", "evening", "Hi again!",
+            "Good to see you.", "Welcome!", "hello, hello", "hi hi", "A good morning to you.", "hello everybody",
+            "Hey, good afternoon!",
         ),
-        ("Hello there!", "hi there", "Good evening!", "hey there", "Hi, how are you?", "good morning"),
+        (
+            "Hello there!", "hi there", "Good evening!", "hey there", "Hi, how are you?", "good morning",
+            "Hello, good day!", "hello limpid", "hey, anybody there?", "good afternoon", "Hi, are you there?",
+            "Hello, nice to meet you!",
+        ),
     ),
     "identity": Phrasings(
         (
