@@ -29,8 +29,10 @@ def rollouts(tokenizer: Tokenizer, expected: str = "yes", **changes: float) -> R
     )
 
 
-def test_a_row_is_the_prompt_and_the_drawn_tokens_and_only_the_answer_is_weighted(tokenizer):
+def test_a_row_is_the_prompt_and_the_drawn_tokens_and_only_the_answer_is_weighted(tokenizer, monkeypatch):
     source = rollouts(tokenizer)
+    given = iter(["right", "wrong"] * 4)
+    monkeypatch.setattr(source, "_grade", lambda *_: next(given))
     batch = source[0]
     assert batch.inputs.shape == (12, 32)  # 8 answers and 2 demonstrations, in fours; lengths in thirty-twos
     asked = prompt(tokenizer, question("q1", "yes").prompt)
@@ -45,7 +47,7 @@ def test_a_row_is_the_prompt_and_the_drawn_tokens_and_only_the_answer_is_weighte
 
 def test_the_end_of_the_turn_is_learnt_where_it_was_said(tokenizer):
     batch = rollouts(tokenizer)[0]
-    for row in (8, 9):  # the demonstrations always end
+    for row in (0, 1):  # the demonstrations, which always end: no answer of this model is right
         spoken = batch.weights[row].nonzero().squeeze(1)
         assert batch.targets[row, spoken[-1]] == tokenizer.end_of_turn
         assert batch.advantages is not None
@@ -58,11 +60,20 @@ def test_an_advantage_is_the_reward_less_the_mean_of_its_group(tokenizer, monkey
     monkeypatch.setattr(source, "_grade", lambda *_: next(given))
     batch = source[0]
     assert batch.advantages is not None
-    gains = [float(batch.advantages[row][batch.weights[row] > 0][0]) for row in range(8)]
-    assert gains == pytest.approx([1.25, -0.75, -0.75, 0.25, 0, 0, 0, 0])
+    gains = [float(batch.advantages[row][batch.weights[row] > 0][0]) for row in range(6)]
+    assert gains == pytest.approx([1.25, -0.75, -0.75, 0.25, 0.5, 0.5])  # the second group taught nothing: left out
     assert source.measured["reward"] == pytest.approx((1 - 1 - 1 + 0 - 4) / 8)
     assert source.measured["sampled_wrong"] == pytest.approx(6 / 8)
     assert source.measured["informative_groups"] == 0.5
+
+
+def test_a_step_in_which_nothing_can_be_learnt_still_has_rows(tokenizer, monkeypatch):
+    source = rollouts(tokenizer, demonstrations=0)
+    monkeypatch.setattr(source, "_grade", lambda *_: "wrong")
+    batch = source[0]
+    assert batch.advantages is not None
+    assert batch.total_weight > 0
+    assert not batch.advantages.any()
 
 
 def test_an_answer_that_never_ends_is_wrong_whatever_it_says(tokenizer):
@@ -73,7 +84,7 @@ def test_an_answer_that_never_ends_is_wrong_whatever_it_says(tokenizer):
 
 
 def test_a_step_is_a_pure_function_of_seed_and_number(tokenizer):
-    first, again = rollouts(tokenizer)[3], rollouts(tokenizer)[3]
+    first, again = rollouts(tokenizer, demonstrations=0)[3], rollouts(tokenizer, demonstrations=0)[3]
     assert torch.equal(first.inputs, again.inputs)
-    assert not torch.equal(first.inputs, rollouts(tokenizer)[4].inputs)
-    assert not torch.equal(first.inputs, rollouts(tokenizer, seed=1)[3].inputs)
+    assert not torch.equal(first.inputs, rollouts(tokenizer, demonstrations=0)[4].inputs)
+    assert not torch.equal(first.inputs, rollouts(tokenizer, demonstrations=0, seed=1)[3].inputs)

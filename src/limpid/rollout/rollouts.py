@@ -37,7 +37,8 @@ class Rollouts:
 
     The advantage of an answer is its reward less the mean of its group (GRPO, Shao et al. 2024, without division by
     the deviation: Liu et al. 2025), the same at each of its tokens, the end of the turn included. The token ids are
-    those that were drawn; no text is tokenised again.
+    those that were drawn; no text is tokenised again. Groups whose answers all earned the same teach nothing and are
+    left out (dynamic sampling: Yu et al. 2025, section 3.2), so that the time goes into the others.
 
     Demonstrations (right answers, given) are rows of the same kind with an advantage of their own.
 
@@ -77,9 +78,14 @@ class Rollouts:
             "reward": float(rewards.mean()),
             "sampled_wrong": grades.count("wrong") / len(grades),
             "length": sum(map(len, answers)) / len(answers),
-            "informative_groups": float((rewards.std(1) > 0).float().mean()),
+            "informative_groups": float((rewards.std(1, correction=0) > 0).float().mean()),
         }
-        rows = [prompts[row // plan.samples] for row in range(len(answers))]
+        informative = (rewards.std(1, correction=0) > 0).tolist()
+        if not any(informative) and not plan.demonstrations:
+            informative = [True] * plan.prompts  # a step needs rows; these hold the policy by its divergence alone
+        kept = [row for row in range(len(answers)) if informative[row // plan.samples]]
+        rows = [prompts[row // plan.samples] for row in kept]
+        answers, advantages = [answers[row] for row in kept], [advantages[row] for row in kept]
         for index in range(step * plan.demonstrations, (step + 1) * plan.demonstrations):
             shown = self.demonstrate(index)
             rows.append(prompt(self.tokenizer, shown.prompt))

@@ -31,7 +31,7 @@ MIXTURE: dict[str, float] = {
     "identity": 0.02,
 }  # fmt: skip
 RL_MIXTURE: dict[str, float] = {
-    "description": 0.15, "module": 0.12, "signature": 0.12, "unknown": 0.45, "arithmetic": 0.16,
+    "description": 0.16, "module": 0.20, "signature": 0.16, "unknown": 0.36, "arithmetic": 0.12,
 }  # fmt: skip
 OPERATIONS: dict[str, float] = {"+": 0.5, "-": 0.5}
 SEVERAL_TURNS = 0.15  # of the training conversations have more than one question
