@@ -9,7 +9,8 @@ import torch
 from tests.conftest import random_llama
 
 from limpid.core.errors import LimpidError
-from limpid.inference.engine import Engine, TokenEvent
+from limpid.inference.engine import Engine
+from limpid.inference.request import TokenEvent
 from limpid.inference.sampler import Sampling
 from limpid.inference.weights import inference_copy, refresh
 from limpid.models.decoder import Decoder

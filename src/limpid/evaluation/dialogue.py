@@ -29,20 +29,17 @@ def answer_all(
     conversations: Sequence[Conversation],
     *,
     max_tokens: int = 64,
-    rows: int = 96,
 ) -> list[str]:
-    """Greedy answers, ``rows`` questions at a time, in the order asked."""
+    """Greedy answers, in the order asked."""
     sampling = Sampling(temperature=0, max_tokens=max_tokens)
     stop_ids = {tokenizer.end_of_turn, tokenizer.end_of_text}
     ids = [prompt(tokenizer, c.prompt) for c in conversations]
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # alike lengths together waste least
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # alike lengths are read together with least waste
     said: list[list[int]] = [[] for _ in ids]
-    for at in range(0, len(order), rows):
-        group = order[at : at + rows]
-        for events in engine.generate([ids[i] for i in group], sampling, stop_ids=stop_ids):
-            for event in events:
-                if event.token_id not in stop_ids:
-                    said[group[event.row]].append(event.token_id)
+    for events in engine.generate([ids[i] for i in order], sampling, stop_ids=stop_ids):
+        for event in events:
+            if event.token_id not in stop_ids:
+                said[order[event.row]].append(event.token_id)
     return [tokenizer.decode(tokens) for tokens in said]
 
 

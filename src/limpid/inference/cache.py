@@ -1,8 +1,9 @@
-"""The key-value cache: rows allocated once, written in place, each at its own position."""
+"""The key-value cache: one block of memory, its rows written in place, each at its own position."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from limpid.models.registry import DecoderConfig
 from limpid.nn.attention import LayerCache
@@ -10,15 +11,11 @@ from limpid.nn.attention import LayerCache
 Cache = list[LayerCache]
 
 
-def allocate(config: DecoderConfig, rows: int, slots: int, dtype: torch.dtype, device: torch.device) -> Cache:
-    """One `LayerCache` a layer, keys and values each (rows, slots, K, C)."""
-    shape = (rows, slots, config.n_kv_head, config.head_dim)
-    return [
-        LayerCache(torch.zeros(shape, dtype=dtype, device=device), torch.zeros(shape, dtype=dtype, device=device))
-        for _ in range(config.n_layer)
-    ]
+def allocate(config: DecoderConfig, rows: int, slots: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(2 x layers, rows, slots, K, C): keys and values of every layer; rows are moved in all of them at once."""
+    return torch.zeros(2 * config.n_layer, rows, slots, config.n_kv_head, config.head_dim, dtype=dtype, device=device)
 
 
-def pick_rows(cache: Cache, rows: torch.Tensor) -> Cache:
-    """A cache holding the given rows, in that order; a row may be taken several times (shared prompts)."""
-    return [LayerCache(layer.keys[rows], layer.values[rows]) for layer in cache]
+def layers(block: Tensor, rows: slice) -> Cache:
+    """Views of some rows: one `LayerCache` a layer."""
+    return [LayerCache(keys, values) for keys, values in zip(block[::2, rows], block[1::2, rows], strict=True)]

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from limpid.core.recipe import parse
-from limpid.inference.engine import Engine, Finish
+from limpid.inference.engine import Engine
+from limpid.inference.request import Finish
 from limpid.inference.sampler import Sampling
 from limpid.models.decoder import Decoder
 from limpid.text.chat import Message, fitting_prompt

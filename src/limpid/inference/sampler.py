@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -18,6 +19,8 @@ class Sampling(Section):
     top_k: only the k most probable tokens (0: all). top_p: the fewest tokens whose probabilities sum to p (Holtzman et
     al. 2020). min_p: tokens at least this fraction as probable as the best (Nguyen et al. 2024).
     repetition_penalty: scores of tokens seen before are divided (negative ones multiplied) by it (Keskar et al. 2019).
+    frequency_penalty, presence_penalty: taken off the score of a token for each time, and once if at all, that it is
+    in the answer so far (as the API of OpenAI defines them). logit_bias: (token id, amount added to its score).
     seed: the same seed gives the same answer, whatever else runs beside it. stop: strings that end the answer.
     alternatives: how many candidates to report for each token.
     """
@@ -27,10 +30,38 @@ class Sampling(Section):
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     min_p: Annotated[float, Field(ge=0, le=1)] = 0.0
     repetition_penalty: Annotated[float, Field(gt=0, le=10)] = 1.0
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
     max_tokens: Annotated[int, Field(ge=1)] = 200
     seed: Annotated[int, Field(ge=0)] | None = None
     stop: tuple[str, ...] = ()
     alternatives: Annotated[int, Field(ge=0, le=100)] = 0
+
+    @property
+    def adjusts(self) -> bool:
+        """Whether scores depend on what was said, or on a bias."""
+        penalties = self.frequency_penalty or self.presence_penalty
+        return bool(self.repetition_penalty != 1 or penalties or self.logit_bias)
+
+    def with_seed(self) -> Sampling:
+        """These settings with a seed: a fresh one where none is given."""
+        if self.seed is not None:
+            return self
+        return self.model_copy(update={"seed": int(np.random.SeedSequence().generate_state(1)[0])})
+
+
+def adjust(logits: Tensor, counts: Tensor, sampling: Sampling) -> Tensor:
+    """Scores (B, V) after penalties and bias; counts (B, 2, V): of each token in the prompt and in the answer."""
+    logits = penalise_repeats(logits, counts.sum(1) > 0, sampling.repetition_penalty)
+    if sampling.frequency_penalty or sampling.presence_penalty:
+        said = counts[:, 1]
+        logits = logits - sampling.frequency_penalty * said - sampling.presence_penalty * (said > 0)
+    if sampling.logit_bias:
+        ids = torch.tensor([token for token, _ in sampling.logit_bias], device=logits.device)
+        amounts = torch.tensor([amount for _, amount in sampling.logit_bias], device=logits.device)
+        logits = logits.index_add(1, ids, amounts.expand(len(logits), -1))
+    return logits
 
 
 def penalise_repeats(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:

@@ -11,7 +11,7 @@ from limpid.core.errors import LimpidError
 from limpid.data.batches import Batch
 from limpid.evaluation.bits_per_byte import score_text
 from limpid.inference.engine import Engine
-from limpid.inference.weights import inference_copy, refresh
+from limpid.inference.weights import inference_copy
 from limpid.models.registry import with_dropout
 from limpid.parallel.environment import World
 from limpid.parallel.hardware import compute_dtype, trim_memory
@@ -46,7 +46,7 @@ def grpo(recipe: Recipe, source: Path, out: Path, world: World, *, resume: bool 
         seed = recipe.train.seed
 
         def current() -> Engine:
-            refresh(answering.model, model)
+            answering.refresh(model)
             return answering
 
         plan = RolloutPlan(

@@ -13,7 +13,7 @@ from limpid.data.chat_files import read_conversations
 from limpid.data.packing import pack
 from limpid.evaluation.bits_per_byte import score_text
 from limpid.inference.engine import Engine
-from limpid.inference.weights import inference_copy, refresh
+from limpid.inference.weights import inference_copy
 from limpid.models.registry import DecoderConfig, with_dropout
 from limpid.parallel.environment import World
 from limpid.parallel.hardware import compute_dtype
@@ -53,7 +53,7 @@ def sft(recipe: Recipe, source: Path, out: Path, world: World, *, resume: bool =
         embedded = recipe.sft.path == "python-docs"
 
         def current() -> Engine:
-            refresh(answering.model, model)
+            answering.refresh(model)
             return answering
 
         def measure() -> dict[str, float]:

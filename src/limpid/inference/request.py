@@ -1,0 +1,95 @@
+"""A prompt on its way to becoming an answer."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from limpid.core.seeding import generator
+from limpid.inference.sampler import Sampling
+
+Finish = Literal["stop", "length"]
+SHARED = 64
+"""Prompts that agree in so many tokens (or wholly) are not read at the same time: the second takes over the first's."""
+
+
+class Request:
+    """What is asked, and how far the answer has come.
+
+    prompt: the ids asked for. said: the ids answered so far. budget: how many may be said. row: the submitter's number.
+    ended: no event will follow. cancelled: nobody listens any more. inbox: events that nobody has fetched yet.
+    manner: what decides how a token is drawn from scores; requests alike in it are drawn together.
+    """
+
+    def __init__(
+        self, prompt: Sequence[int], sampling: Sampling, stop_ids: Collection[int], row: int, context: int
+    ) -> None:
+        self.prompt = list(prompt)
+        self.sampling = sampling
+        self.stop_ids = stop_ids
+        self.row = row
+        self.budget = min(sampling.max_tokens, context - len(self.prompt))
+        self.beginning = tuple(self.prompt[:SHARED])
+        self.said: list[int] = []
+        self.ended = False
+        self.cancelled = False
+        self.inbox: deque[TokenEvent] = deque()
+        self.manner = sampling.model_dump_json(exclude={"max_tokens", "seed", "stop", "alternatives"})
+        self._noise: npt.NDArray[np.float64] | None = None
+        self._seed = sampling.with_seed().seed
+        self._seen: Tensor | None = None
+
+    def noise(self) -> float:
+        """The number in [0, 1) that decides the next token: a function of seed, row and place alone."""
+        if self._noise is None:
+            self._noise = generator(int(self._seed or 0), "row", self.row).random(self.budget)
+        return float(self._noise[len(self.said)])
+
+    def counts(self, vocab_size: int) -> Tensor:
+        """(2, V) float32: how often each token was in the prompt, and in the answer so far."""
+        if self._seen is None:
+            self._seen = torch.zeros(2, vocab_size)
+            self._seen[0] = torch.bincount(torch.tensor(self.prompt), minlength=vocab_size)
+            self._seen[1] = torch.bincount(torch.tensor(self.said, dtype=torch.int64), minlength=vocab_size)
+        return self._seen
+
+    def take(self, token: int) -> Finish | None:
+        """Note the token that was drawn; why the answer ends with it, if it does."""
+        self.said.append(token)
+        if self._seen is not None:
+            self._seen[1, token] += 1
+        finish: Finish | None = None
+        if token in self.stop_ids:
+            finish = "stop"
+        elif len(self.said) >= self.budget:
+            finish = "length"
+        self.ended = finish is not None
+        return finish
+
+
+class TokenEvent(NamedTuple):
+    """One token of one answer.
+
+    logprob: natural log of the model's own probability of the token (temperature 1, before any filter).
+    sampled_logprob: the same under the distribution it was drawn from.
+    alternatives: (token id, probability) of the most probable tokens, best first, before any filter.
+    finish: why the answer ended with this token, or None.
+    """
+
+    request: Request
+    token_id: int
+    logprob: float
+    sampled_logprob: float
+    alternatives: list[tuple[int, float]]
+    finish: Finish | None
+
+    @property
+    def row(self) -> int:
+        """The submitter's number of the request."""
+        return self.request.row
