@@ -23,6 +23,7 @@ from limpid.data.conversations import (
     grade,
     is_held_out_sum,
 )
+from limpid.data.conversations.dialogues import _sum
 from limpid.data.python_docs import identifiers
 
 DIGEST = """
@@ -154,9 +155,7 @@ def test_grade(dialogues: Dialogues) -> None:
         (62, "-", 27, "12 - 7 = 5, 6 - 2 - 1 = 3, so 35."),
         (48, "-", 8, "8 - 8 = 0, 4 - 0 - 0 = 4, so 40."),
     ]:
-        sums = (dialogues.training(i) for i in range(200_000))
-        asked = next((c for c in sums if c.kind == "arithmetic" and c.subject == f"{a} {operation} {b}"), None)
-        asked = asked or next(c for c in dialogues.evaluation("arithmetic") if c.subject == f"{a} {operation} {b}")
+        asked = _sum(a, operation, b, phrasing=0)
         assert asked.expected == expected
         assert grade(asked, expected) == "right"
         assert grade(asked, expected.replace("so ", "so 1")) == "wrong"
