@@ -83,10 +83,10 @@ class LanguageModel:
         return context - max(1, min(sampling.max_tokens, context // 4))
 
     def _stream(self, ids: list[int], sampling: Sampling, stop_ids: Collection[int]) -> Iterator[TextEvent]:
-        utf8, stops = Utf8Stream(), StopStrings(sampling.stop)
+        utf8, stops, previous = Utf8Stream(), StopStrings(sampling.stop), ids[-1]
         for (event,) in self.engine.generate([ids], sampling, stop_ids=stop_ids):
-            control = event.token_id in self.tokenizer.special_ids
-            text = stops.push("" if control else utf8.push(self.tokenizer.token_bytes(event.token_id)))
+            text = stops.push(utf8.push(self.tokenizer.bytes_after(previous, event.token_id)))
+            previous = event.token_id
             finish: Finish | None = "stop" if stops.stopped is not None else event.finish
             if finish is not None and stops.stopped is None:
                 text += stops.push(utf8.flush()) + stops.flush()

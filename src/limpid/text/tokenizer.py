@@ -4,68 +4,108 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Backend
 
 from limpid.core.errors import LimpidError
-from limpid.core.recipe import Section
-
-END_OF_TEXT, SYSTEM, USER, ASSISTANT, END_OF_TURN = SPECIAL_TOKENS = (
-    "<|endoftext|>",
-    "<|system|>",
-    "<|user|>",
-    "<|assistant|>",
-    "<|end|>",
+from limpid.text.spelling import spelling
+from limpid.text.vocabulary import (
+    ASSISTANT,
+    END_OF_TEXT,
+    END_OF_TURN,
+    SPECIAL_TOKENS,
+    SYSTEM,
+    UNKNOWN,
+    USER,
+    TokenizerSection,
+    learn,
 )
-UNKNOWN = "<unk>"
 
-# A word with at most one leading mark or space; single digits, so that numbers are read digit by digit; runs of
-# punctuation; white space. In the manner of GPT-2's and GPT-4's patterns.
-_PIECES = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-
-
-class TokenizerSection(Section):
-    """Which units text is cut into.
-
-    kind: ``bpe`` (byte-level byte-pair encoding: any text round-trips) or ``char`` (one token a character).
-    vocab_size: how many tokens a bpe vocabulary has, special ones included; a char vocabulary has what the text has.
-    """
-
-    kind: Literal["bpe", "char"] = "bpe"
-    vocab_size: int = 4096
+__all__ = ["SPECIAL_TOKENS", "UNKNOWN", "Tokenizer", "TokenizerSection", "train"]
 
 
 class Tokenizer:
     """Encode, decode, and look at single tokens.
 
-    Control tokens (`SPECIAL_TOKENS`) are only ever inserted by id: their spelling typed in a text is plain text.
+    Control tokens are only ever inserted by id: their spelling typed in a text is plain text. White space between words
+    is lost in the kinds that keep words only; `byte_level` says whether any text comes back as it was.
     """
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self._backend.encode_special_tokens = True
-        found = {token: backend.token_to_id(token) for token in SPECIAL_TOKENS}
-        missing = [token for token, token_id in found.items() if token_id is None]
-        if missing:
-            raise LimpidError(f"this tokenizer lacks the control tokens {', '.join(missing)}; train one with limpid.")
-        ids = [token_id for token_id in found.values() if token_id is not None]
-        self.end_of_text, self.system, self.user, self.assistant, self.end_of_turn = ids
-        self.special_ids = frozenset(ids)
-        self.byte_level = "ByteLevel" in json.loads(backend.to_str())["pre_tokenizer"].__repr__()
-        self._bytes = [self._spell(i) for i in range(self.vocab_size)]
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        end_of_text: str = END_OF_TEXT,
+        begin_of_text: str | None = None,
+        where: str = "this tokenizer",
+    ) -> None:
+        """end_of_text, begin_of_text: how the vocabulary spells the marks that end a document and, if any, begin one.
+
+        Raises:
+            LimpidError: the vocabulary lacks them, or spells its tokens in a way that limpid does not know.
+        """
+        backend.encode_special_tokens = True
+        backend.no_truncation()
+        backend.no_padding()
+        self._backend, self._where = backend, where
+        self._marks = {"end_of_text": end_of_text}
+        if begin_of_text is not None:
+            self._marks["begin_of_text"] = begin_of_text
+        table: dict[str, Any] = json.loads(backend.to_str())
+        self.end_of_text = self._control(end_of_text)
+        self.begin_of_text = None if begin_of_text is None else self._control(begin_of_text)
+        self.unknown = _unknown(table["model"], backend)
+        added = {token["id"]: token["content"] for token in table["added_tokens"]}
+        special = {token["id"] for token in table["added_tokens"] if token["special"]}
+        self.special_ids = frozenset((special | {self.end_of_text}) - {self.unknown})
+        self.kind = _kind(table)
+        rule, self.byte_level, self._spaced = spelling(table["decoder"], where)
+        try:
+            self._bytes = _spellings(backend, added, rule)
+        except KeyError as error:
+            raise LimpidError(f"{where} is no byte-level vocabulary: a token holds the character {error}.") from None
 
     @property
     def vocab_size(self) -> int:
-        return self._backend.get_vocab_size(with_added_tokens=True)
+        """One more than the largest id."""
+        return len(self._bytes)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the vocabulary and rules: two tokenizers are the same if and only if these are."""
-        return hashlib.sha256(self._backend.to_str().encode()).hexdigest()
+        """SHA-256 of the vocabulary and rules: two tokenizers are the same if and only if these are.
+
+        The scores of a unigram vocabulary count to six places: the library's file does not keep their last bits.
+        """
+        text = self.to_json()
+        if self.kind == "unigram":
+            table = json.loads(text)
+            table["model"]["vocab"] = [[token, round(score, 6)] for token, score in table["model"]["vocab"]]
+            text = json.dumps(table)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def system(self) -> int:
+        return self._control(SYSTEM)
+
+    @property
+    def user(self) -> int:
+        return self._control(USER)
+
+    @property
+    def assistant(self) -> int:
+        return self._control(ASSISTANT)
+
+    @property
+    def end_of_turn(self) -> int:
+        return self._control(END_OF_TURN)
+
+    @property
+    def can_chat(self) -> bool:
+        """Whether the vocabulary has the marks of limpid's chat template."""
+        return all(self._backend.token_to_id(token) is not None for token in (SYSTEM, USER, ASSISTANT, END_OF_TURN))
 
     def encode(self, text: str) -> list[int]:
         return self._backend.encode(text, add_special_tokens=False).ids
@@ -75,12 +115,32 @@ class Tokenizer:
         return [e.ids for e in self._backend.encode_batch_fast(texts, add_special_tokens=False)]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Text of the ids. Control tokens are left out; bytes that are no UTF-8 become U+FFFD."""
-        return b"".join(self.token_bytes(i) for i in ids if i not in self.special_ids).decode("utf-8", "replace")
+        """Text of the ids. Control tokens are left out; bytes that are no UTF-8 become U+FFFD.
+
+        Raises:
+            LimpidError: an id that the vocabulary does not have.
+        """
+        raw, previous = bytearray(), self.end_of_text
+        for token_id in ids:
+            raw += self.bytes_after(previous, token_id)
+            previous = token_id
+        return raw.decode("utf-8", "replace")
 
     def token_bytes(self, token_id: int) -> bytes:
         """The UTF-8 bytes a token stands for; for a byte-level vocabulary they may be part of a character."""
+        if not 0 <= token_id < len(self._bytes):
+            raise LimpidError(f"token id {token_id} is outside 0..{self.vocab_size - 1}, the ids of {self._where}.")
         return self._bytes[token_id]
+
+    def bytes_after(self, previous: int, token_id: int) -> bytes:
+        """What ``token_id`` adds to a text whose last token is ``previous``.
+
+        Nothing for a control token. After one a text begins, and there a word has no space before it.
+        """
+        raw = self.token_bytes(token_id)
+        if token_id in self.special_ids:
+            return b""
+        return raw.removeprefix(b" ") if self._spaced and previous in self.special_ids else raw
 
     def token_text(self, token_id: int) -> str:
         """One token made readable on its own: its text, ``<0xE4>`` for bytes that are no whole character."""
@@ -90,17 +150,34 @@ class Tokenizer:
         except UnicodeDecodeError:
             return "".join(f"<0x{byte:02X}>" for byte in raw)
 
+    def out_of_vocabulary(self, ids: Sequence[int]) -> float:
+        """The share of tokens that are the unknown one, 0 to 1; always 0 where the vocabulary has none."""
+        return sum(i == self.unknown for i in ids) / max(1, len(ids)) if self.unknown is not None else 0.0
+
     def to_json(self) -> str:
+        """The file that `load` reads: the library's tokenizer.json, with the marks beside it where they are not ours."""
+        text = self.library_json()
+        if self._marks == {"end_of_text": END_OF_TEXT}:
+            return text
+        return json.dumps({"limpid": self._marks} | json.loads(text), ensure_ascii=False)
+
+    def library_json(self) -> str:
+        """The tokenizer.json that the tokenizers library, and so transformers, reads."""
         return self._backend.to_str(pretty=False)
 
     @classmethod
     def from_json(cls, text: str, where: str = "tokenizer.json") -> Tokenizer:
         """Raises LimpidError if the text is no tokenizer."""
+        marks: dict[str, str] = {}
         try:
+            if text.lstrip()[:10].startswith('{"limpid"'):
+                table = json.loads(text)
+                marks = table.pop("limpid")
+                text = json.dumps(table)
             backend = Backend.from_str(text)
         except Exception as error:  # the library raises bare Exception
             raise LimpidError(f"{where} is not a tokenizer: {error}") from None
-        return cls(backend)
+        return cls(backend, where=where, **marks)
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
@@ -110,11 +187,11 @@ class Tokenizer:
             raise LimpidError(f"the tokenizer {path} cannot be read: {error}") from None
         return cls.from_json(text, str(path))
 
-    def _spell(self, token_id: int) -> bytes:
-        token = self._backend.id_to_token(token_id) or ""
-        if not self.byte_level or token in SPECIAL_TOKENS:
-            return token.encode()
-        return bytes(_BYTE_OF[character] for character in token)
+    def _control(self, token: str) -> int:
+        token_id = self._backend.token_to_id(token)
+        if token_id is None:
+            raise LimpidError(f"{self._where} lacks the control token {token}.")
+        return token_id
 
 
 def train(section: TokenizerSection, texts: Iterable[str]) -> Tokenizer:
@@ -123,68 +200,26 @@ def train(section: TokenizerSection, texts: Iterable[str]) -> Tokenizer:
     Raises:
         LimpidError: no text, or fewer distinct units in it than ``vocab_size`` asks for.
     """
-    if section.kind == "char":
-        return _train_char(texts)
-    if section.vocab_size < 256 + len(SPECIAL_TOKENS) + 1:
-        raise LimpidError(
-            f"tokenizer.vocab_size = {section.vocab_size} is too small: byte-level bpe needs 256 bytes and "
-            f"{len(SPECIAL_TOKENS)} control tokens, so at least {257 + len(SPECIAL_TOKENS)}."
-        )
-    backend = Backend(models.BPE())
-    backend.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(_PIECES), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    backend.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=section.vocab_size,
-        special_tokens=list(SPECIAL_TOKENS),
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    backend.train_from_iterator(_not_empty(texts), trainer)
-    found = backend.get_vocab_size()
-    if found < section.vocab_size:
-        raise LimpidError(
-            f"tokenizer.vocab_size = {section.vocab_size} is more than this text supports: it gives {found} tokens. "
-            f"Set tokenizer.vocab_size={found} or bring more text."
-        )
-    return Tokenizer(backend)
+    return Tokenizer(learn(section, texts))
 
 
-def _train_char(texts: Iterable[str]) -> Tokenizer:
-    characters: set[str] = set()
-    for text in _not_empty(texts):
-        characters.update(text)
-    if len(characters) < 2:
-        raise LimpidError(
-            f"the text holds only the character {characters.pop()!r}: there is nothing to learn; check data.path."
-        )
-    vocabulary = [*SPECIAL_TOKENS, UNKNOWN, *sorted(characters)]
-    backend = Backend(models.WordLevel({token: i for i, token in enumerate(vocabulary)}, unk_token=UNKNOWN))
-    backend.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
-    backend.decoder = decoders.Fuse()
-    backend.add_special_tokens(list(SPECIAL_TOKENS))
-    return Tokenizer(backend)
+def _spellings(backend: Backend, added: dict[int, str], rule: Any) -> list[bytes]:
+    """The bytes of every id from 0 on; an id that the vocabulary skips stands for nothing."""
+    by_id = {token_id: token for token, token_id in backend.get_vocab(with_added_tokens=True).items()}
+    found = []
+    for token_id in range(max(by_id, default=-1) + 1):
+        token = added.get(token_id)
+        found.append(rule(by_id.get(token_id, "")) if token is None else token.encode())
+    return found
 
 
-def _not_empty(texts: Iterable[str]) -> Iterator[str]:
-    empty = True
-    for text in texts:
-        if text:
-            empty = False
-            yield text
-    if empty:
-        raise LimpidError("there is no text to learn a vocabulary from: every document is empty; check data.path.")
+def _unknown(model: dict[str, Any], backend: Backend) -> int | None:
+    if model["type"] == "Unigram":
+        return model["unk_id"]
+    return backend.token_to_id(model["unk_token"]) if model.get("unk_token") else None
 
 
-def _byte_alphabet() -> dict[str, int]:
-    """Printable stand-in character -> byte, as byte-level vocabularies spell them (Radford et al. 2019, 2.2)."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
-
-
-_BYTE_OF = _byte_alphabet()
+def _kind(table: dict[str, Any]) -> str:
+    """``bpe``, ``unigram``, ``wordpiece``, ``word`` or ``char``."""
+    kind = {"BPE": "bpe", "Unigram": "unigram", "WordPiece": "wordpiece"}.get(table["model"]["type"], "word")
+    return "char" if kind == "word" and (table["decoder"] or {}).get("type") == "Fuse" else kind
