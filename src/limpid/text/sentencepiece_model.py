@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tokenizers import AddedToken, Regex, decoders, models, normalizers
+from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as Backend
 
 from limpid.core.errors import LimpidError
@@ -52,8 +53,7 @@ def load_sentencepiece(path: Path) -> Tokenizer:
     model = read_model(raw, str(path))
     backend = Backend(_unigram(model) if model.algorithm == UNIGRAM else _bpe(model))
     backend.normalizer = _normalizer(model)
-    own = [piece.text for piece in model.pieces if piece.kind == USER_DEFINED]
-    backend.add_tokens([AddedToken(text, normalized=True, special=False) for text in own])
+    backend.pre_tokenizer = _splits(model)
     marks = [piece.text for piece in model.pieces if piece.kind in (CONTROL, UNKNOWN)]
     end = "</s>" if "</s>" in marks else END_OF_TEXT
     ours = [token for token in SPECIAL_TOKENS if token != END_OF_TEXT or end == END_OF_TEXT]
@@ -133,10 +133,10 @@ def _varint(raw: bytes, at: int) -> tuple[int, int]:
 
 def _unigram(model: Model) -> models.Model:
     unknown = next(i for i, piece in enumerate(model.pieces) if piece.kind == UNKNOWN)
-    # What is not to be found in texts must lose against any other way to cut them.
-    worst = min(piece.score for piece in model.pieces) - 1e4
-    vocabulary = [(p.text, p.score if p.kind in (NORMAL, USER_DEFINED, BYTE) else worst) for p in model.pieces]
-    return models.Unigram(vocabulary, unknown, model.byte_fallback)
+    # What texts never hold must not lower the worst score, from which the unknown token's is derived.
+    worst = min(piece.score for piece in model.pieces if piece.kind == NORMAL)
+    found = [(p.text, p.score if p.kind in (NORMAL, USER_DEFINED) else worst) for p in model.pieces]
+    return models.Unigram(found, unknown, model.byte_fallback)
 
 
 def _bpe(model: Model) -> models.Model:
@@ -155,7 +155,17 @@ def _bpe(model: Model) -> models.Model:
         unk_token=unknown,
         fuse_unk=True,
         byte_fallback=model.byte_fallback,
+        ignore_merges=any(piece.kind == USER_DEFINED for piece in model.pieces),
     )
+
+
+def _splits(model: Model) -> pre_tokenizers.PreTokenizer:
+    """Symbols of the user's stand alone; a typed spelling of what is no text is torn after its first character."""
+    own = sorted((p.text for p in model.pieces if p.kind == USER_DEFINED), key=len, reverse=True)
+    torn = [p.text for p in model.pieces if p.kind not in (NORMAL, USER_DEFINED)]
+    pattern = "|".join(f"{re.escape(text[0])}(?={re.escape(text[1:])})" for text in torn if len(text) > 1)
+    steps = [pre_tokenizers.Split(Regex("|".join(map(re.escape, own))), behavior="isolated")] if own else []
+    return pre_tokenizers.Sequence([*steps, pre_tokenizers.Split(Regex(pattern), behavior="merged_with_previous")])
 
 
 def _normalizer(model: Model) -> normalizers.Normalizer:
