@@ -52,7 +52,12 @@ def test_same_ids_for_any_text(pair: tuple[Tokenizer, tiktoken.Encoding], text: 
 
 def test_same_ids_for_prose(pair: tuple[Tokenizer, tiktoken.Encoding]) -> None:
     ours, reference = pair
-    for text in (PROSE, "\n".join(TEXTS), "It's 1234567 o'clock; WE'LL see.\n\n\n  Yes\n  ", "床前明月光\n疑是地上霜  "):
+    for text in (
+        PROSE,
+        "\n".join(TEXTS),
+        "It's 1234567 o'clock; WE'LL see.\n\n\n  Yes\n  ",
+        "床前明月光\n疑是地上霜  ",
+    ):
         assert ours.encode(text) == reference.encode_ordinary(text)
 
 

@@ -43,6 +43,8 @@ class Model(NamedTuple):
 def load_sentencepiece(path: Path) -> Tokenizer:
     """The vocabulary of a .model file (unigram or BPE); control tokens of ours that it lacks are added at its end.
 
+    Ids are those of the SentencePiece library, but for a ▁ that is typed with a combining mark behind it.
+
     Raises:
         LimpidError: no SentencePiece model, or one of another kind (word, char) or with settings we do not follow.
     """
@@ -64,9 +66,7 @@ def load_sentencepiece(path: Path) -> Tokenizer:
     if model.dummy_prefix:
         steps.append(decoders.Strip(" ", 1, 0))
     backend.decoder = decoders.Sequence(steps)
-    return Tokenizer(
-        backend, end_of_text=end, begin_of_text="<s>" if "<s>" in marks else None, where=str(path)
-    )
+    return Tokenizer(backend, end_of_text=end, begin_of_text="<s>" if "<s>" in marks else None, where=str(path))
 
 
 def read_model(raw: bytes, where: str) -> Model:
@@ -160,7 +160,10 @@ def _bpe(model: Model) -> models.Model:
 
 
 def _splits(model: Model) -> pre_tokenizers.PreTokenizer:
-    """Symbols of the user's stand alone; a typed spelling of what is no text is torn after its first character."""
+    """Symbols of the user's stand alone; a typed spelling of what is no text is torn after its first character.
+
+    Where that character is unknown, one <unk> more than SentencePiece gives may stand there.
+    """
     own = sorted((p.text for p in model.pieces if p.kind == USER_DEFINED), key=len, reverse=True)
     torn = [p.text for p in model.pieces if p.kind not in (NORMAL, USER_DEFINED)]
     pattern = "|".join(f"{re.escape(text[0])}(?={re.escape(text[1:])})" for text in torn if len(text) > 1)
@@ -172,8 +175,10 @@ def _normalizer(model: Model) -> normalizers.Normalizer:
     """The model's own character map, then its way with spaces."""
     steps: list[Any] = [normalizers.Precompiled(model.charsmap)] if model.charsmap else []
     if model.squeeze_spaces:
-        steps += [normalizers.Replace(Regex(r"\A +| +\z"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
+        steps += [normalizers.Replace(Regex(r"\A +"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
     if model.dummy_prefix:
         steps.append(normalizers.Prepend(MARK))
     steps.append(normalizers.Replace(" ", MARK))
+    if model.squeeze_spaces:
+        steps.append(normalizers.Replace(Regex(rf"{MARK}+\z"), ""))  # a typed ▁ as well
     return normalizers.Sequence(steps)

@@ -167,9 +167,7 @@ def _over_words(section: TokenizerSection, model: models.Model) -> Backend:
     return backend
 
 
-def _trained(
-    backend: Backend, texts: Iterator[str], trainer: trainers.Trainer, section: TokenizerSection
-) -> Backend:
+def _trained(backend: Backend, texts: Iterator[str], trainer: trainers.Trainer, section: TokenizerSection) -> Backend:
     backend.train_from_iterator((chunk for text in texts for chunk in chunks(text)), trainer)
     found, wanted = backend.get_vocab_size(), section.vocab_size
     if found < wanted:
