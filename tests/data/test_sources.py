@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from limpid.core.errors import LimpidError
-from limpid.data import decode
+from limpid.data import decode, sources
 from limpid.data.corpus import Part, resolve
 from limpid.data.document import Document
 from limpid.data.sources import documents
@@ -291,3 +291,14 @@ def test_tang_poems_from_the_shared_folder() -> None:
     assert len(parts["train"]) == 16_983
     assert len(parts["validation"]) == 600
     assert parts["test"][0].startswith("在嶽詠蟬\n駱賓王\n西陸蟬聲唱，")
+
+
+def test_a_very_large_text_is_read_in_parts(tmp_path, monkeypatch):
+    text = "".join(f"line {i}\n" for i in range(100))
+    (tmp_path / "large.txt").write_text(text)
+    assert [d.text for d in documents(str(tmp_path / "large.txt"))] == [text]
+    monkeypatch.setattr(sources, "LARGE_BYTES", 100)
+    monkeypatch.setattr(sources, "PART_CHARACTERS", 50)
+    parts = [d.text for d in documents(str(tmp_path / "large.txt"))]
+    assert "".join(parts) == text
+    assert all(50 <= len(part) < 60 for part in parts[:-1])

@@ -1,12 +1,16 @@
 """Token stores: whole or not opened."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from limpid.core.errors import LimpidError
 from limpid.data import token_store
 from limpid.data.document import Document
-from limpid.text.tokenizer import TokenizerSection, train
+from limpid.text.chunks import chunks
+from limpid.text.tokenizer import Tokenizer, TokenizerSection, train
 
 TEXTS = ["hello world", "雨停了，街道很安静。", "one more 😀"]
 
@@ -38,3 +42,41 @@ def test_a_store_cut_short_is_refused(tmp_path, tokenizer):
     path.write_bytes(path.read_bytes()[:-2])
     with pytest.raises(LimpidError, match="damaged"):
         token_store.open_store(path, tokenizer)
+
+
+def test_long_documents_are_written_in_parts_with_the_ids_of_the_whole(tmp_path, monkeypatch):
+    documents = ["".join(f"line {i}, 第{i}行。\n" for i in range(200)), "", "short", "a\n\nb\n c"] * 3
+    tokenizer = train(TokenizerSection(kind="bpe", vocab_size=300), documents)
+    expected = [i for text in documents for i in [*tokenizer.encode(text), tokenizer.end_of_text]]
+    monkeypatch.setattr(token_store, "GROUP_CHARACTERS", 100)
+    monkeypatch.setattr(Tokenizer, "parts", lambda self, text: chunks(text, 40))
+    store = token_store.write(tmp_path / "a.bin", tokenizer, [Document(t, "") for t in documents])
+    assert store.ids.tolist() == expected
+    assert (store.documents, store.bytes) == (12, sum(len(t.encode()) for t in documents))
+
+
+def test_more_text_than_memory(tmp_path):
+    """100 MB of text, of which neither it nor its ids may be held: the process's peak grows by far less."""
+    program = """
+import resource, sys
+from pathlib import Path
+from limpid.data import token_store
+from limpid.data.document import Document
+from limpid.text.chunks import chunks
+from limpid.text.tokenizer import Tokenizer, TokenizerSection, train
+
+line = "0123456789 abc\\n" * 4096
+def texts():
+    for _ in range(1600):
+        yield line
+tokenizer = train(TokenizerSection(kind="char"), [line])
+token_store.write(Path(sys.argv[1]) / "warm.bin", tokenizer, [Document(line, "")] * 64)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+tokens = len(token_store.write(Path(sys.argv[1]) / "a.bin", tokenizer, (Document(t, "") for t in texts())).ids)
+grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+print(tokens, grown * (1 if sys.platform == "darwin" else 1024))
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    tokens, grown = map(int, done.stdout.split())
+    assert tokens == 1600 * (15 * 4096 + 1)
+    assert grown < 60e6  # the ids alone are 196 MB, and 3 GB as Python's integers

@@ -5,15 +5,25 @@ import pytest
 from limpid.core.errors import LimpidError
 from limpid.core.recipe import dumps, load, override, parse, shipped
 from limpid.stages.recipe import Recipe
+from limpid.stages.skipgram import WordsRecipe
+
+WORDS = "words"  # a recipe of word vectors has no model
 
 
-@pytest.mark.parametrize("name", sorted(shipped()))
+@pytest.mark.parametrize("name", sorted(set(shipped()) - {WORDS}))
 def test_every_shipped_recipe_parses_and_gives_a_model(name):
     recipe = load(Recipe, name)
     config = recipe.model.config(recipe.tokenizer.vocab_size)
     assert config.n_layer >= 1
     assert config.d_model % 32 == 0
     assert recipe.train.tokens_per_step % config.context == 0
+
+
+def test_the_recipe_of_word_vectors_parses():
+    recipe = load(WordsRecipe, WORDS)
+    assert recipe.tokenizer.kind == "word"
+    with pytest.raises(LimpidError, match=r"unknown key 'skipgram.windw'. Did you mean 'window'"):
+        load(WordsRecipe, WORDS, ["skipgram.windw=3"])
 
 
 def test_the_recipes_the_readme_speaks_of_are_there():

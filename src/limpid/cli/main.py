@@ -23,12 +23,14 @@ from limpid.core.errors import LimpidError, did_you_mean
 VERBS: dict[str, str] = {
     "demo": "The whole line in ten minutes: tokenizer, pretraining, fine-tuning, RL, report.",
     "data": "List the catalogue of data sets, or fetch one.",
-    "tokenize": "Train a tokenizer on a corpus and see what it does to a text.",
+    "tokenize": "Train a tokenizer, use any, or compare the kinds on one sentence.",
     "pretrain": "Train a model on a corpus from a recipe.",
     "sft": "Fine-tune a model on conversations.",
     "grpo": "Improve a chat model by reinforcement learning with a checkable reward.",
     "generate": "Continue a text, and show the probabilities if asked.",
     "chat": "Talk with a model in the terminal.",
+    "skipgram": "Learn word vectors from a text.",
+    "embed": "Open a model's word vectors: neighbours, analogies, one-hot and dense, tests.",
     "runs": "List the runs, or show one.",
 }
 MISUSE = 2  # the exit code of a command line that cannot be understood

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 from limpid.core.errors import LimpidError
 
@@ -116,10 +117,12 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def atomic_write_bytes(path: str | Path, data: bytes) -> None:
-    """Replace the file `path` by `data` in one step: readers see the old file or the new one, never a part.
+@contextlib.contextmanager
+def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Fill a file beside `path` and move it into place only when the block ends well: for what is too large to hold.
 
-    Parent folders are made. On any failure the old file stands and the temporary is gone. Raises LimpidError.
+    Readers see the old file or the new one, never a part. Parent folders are made. On any failure the old file stands
+    and the temporary is gone. Raises LimpidError where the disk refuses.
     """
     target = Path(path)
     ensure_directory(target.parent)
@@ -128,7 +131,7 @@ def atomic_write_bytes(path: str | Path, data: bytes) -> None:
     with _described(target):
         try:
             with open(temporary, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, target)
@@ -136,6 +139,12 @@ def atomic_write_bytes(path: str | Path, data: bytes) -> None:
         finally:
             temporary.unlink(missing_ok=True)
             _ours.discard(temporary.name)
+
+
+def atomic_write_bytes(path: str | Path, data: bytes) -> None:
+    """Replace the file `path` by `data` in one step, as `atomic_file` does."""
+    with atomic_file(path) as file:
+        file.write(data)
 
 
 def atomic_write_text(path: str | Path, text: str) -> None:

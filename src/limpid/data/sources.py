@@ -1,7 +1,7 @@
 r"""Documents out of files: text, JSONL, JSON, CSV, TSV and Parquet, one file, a folder or a glob, gzipped or not.
 
-Everything is read as strict UTF-8 in blocks, so a file may be larger than memory (but not one plain-text document, nor
-a ``.json`` list). A byte-order mark is dropped and ``\r\n`` becomes ``\n``. Errors name the file and the line or byte.
+Everything is read as strict UTF-8 in blocks, so a file may be larger than memory (but not a ``.json`` list). A
+byte-order mark is dropped and ``\r\n`` becomes ``\n``. Errors name the file and the line or byte.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ UNREADABLE = frozenset(
 )
 """Endings of files that hold no plain text; refused by name, so that the message can say what to do."""
 
+LARGE_BYTES, PART_CHARACTERS = 1 << 28, 1 << 22
+"""A plain-text file of more bytes is read as documents of about so many characters, each ended by a line break."""
+
 
 class Record(NamedTuple):
     """One row of a structured file: its fields, and where it stands (``FILE:LINE``)."""
@@ -38,8 +41,8 @@ class Record(NamedTuple):
 def documents(path: str, *, text_key: str = "text") -> Iterator[Document]:
     """The documents of `path`: a file, a folder (recursive, sorted, hidden names left out) or a glob.
 
-    A plain-text file is one document, or several parted by `SEPARATOR` lines. A row of JSONL, JSON, CSV, TSV or Parquet
-    is one; `text_key` names the field that holds its text, and where no such field exists the only text field is taken.
+    A plain-text file is one document, or several parted by `SEPARATOR` lines; a very large one is several in any case.
+    A row of JSONL, JSON, CSV, TSV or Parquet is one; `text_key` names the field that holds its text, and where no such field exists the only text field is taken.
     Texts of nothing but white space are left out. Raises LimpidError on anything unreadable, and when nothing is left.
     """
     files = find_files(path)
@@ -122,15 +125,20 @@ def _ending(file: Path) -> str:
 
 def _plain_text(file: Path) -> Iterator[Document]:
     parts: list[str] = []
-    begin, separated = 1, False
+    begin, separated, held = 1, False, 0
+    large = file.stat().st_size > LARGE_BYTES
     for number, line in enumerate(lines(file), start=1):
         if line.rstrip("\n") != SEPARATOR:
             parts.append(line)
+            held += len(line)
+            if large and held >= PART_CHARACTERS:
+                yield Document("".join(parts), f"{file}:{begin}")
+                parts, begin, held = [], number + 1, 0
             continue
         separated = True
         if text := "".join(parts).strip("\n"):
             yield Document(text, f"{file}:{begin}")
-        parts, begin = [], number + 1
+        parts, begin, held = [], number + 1, 0
     text = "".join(parts)
     if text and not text.isspace():
         yield Document(text.strip("\n"), f"{file}:{begin}") if separated else Document(text, str(file))

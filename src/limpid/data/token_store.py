@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,9 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from limpid.core.errors import LimpidError
-from limpid.core.paths import atomic_write_bytes, atomic_write_text
+from limpid.core.paths import atomic_file, atomic_write_text
 from limpid.data.document import Document
 from limpid.text.tokenizer import Tokenizer
+
+GROUP_CHARACTERS, GROUP_PARTS = 1 << 21, 256
+"""What is encoded at a time: until so many characters or parts of documents are together."""
 
 
 class TokenStore(NamedTuple):
@@ -33,21 +35,23 @@ class TokenStore(NamedTuple):
 def write(path: Path, tokenizer: Tokenizer, documents: Iterable[Document]) -> TokenStore:
     """Encode documents into ``path`` (.bin, with a .json beside it) and open the result.
 
-    The .json is written last, so a store that was cut short is never opened.
+    Ids go to disk as they are made, so that neither the text nor its ids need fit in memory. The .json is written last,
+    so a store that was cut short is never opened.
     """
     wide = np.uint16 if tokenizer.vocab_size <= 1 << 16 else np.uint32
-    parts: list[npt.NDArray[np.unsignedinteger]] = []
-    n_bytes = n_documents = 0
-    for group in _grouped(documents, 256):
-        for document, tokens in zip(group, tokenizer.encode_batch([d.text for d in group]), strict=True):
-            parts.append(np.array([*tokens, tokenizer.end_of_text], dtype=wide))
-            n_bytes += len(document.text.encode())
-            n_documents += 1
-    ids: npt.NDArray[np.unsignedinteger] = np.concatenate(parts) if parts else np.zeros(0, dtype=wide)
-    atomic_write_bytes(path, ids.tobytes())
+    end = np.array([tokenizer.end_of_text], dtype=wide).tobytes()
+    n_tokens = n_bytes = n_documents = 0
+    with atomic_file(path) as file:
+        for group in _grouped(_parts(documents, tokenizer)):
+            encoded = tokenizer.encode_batch([text for text, _ in group])
+            for (text, last), tokens in zip(group, encoded, strict=True):
+                file.write(np.array(tokens, dtype=wide).tobytes() + (end if last else b""))
+                n_tokens += len(tokens) + last
+                n_bytes += len(text.encode())
+                n_documents += last
     about = {
         "dtype": wide.__name__,
-        "tokens": len(ids),
+        "tokens": n_tokens,
         "bytes": n_bytes,
         "documents": n_documents,
         "tokenizer": tokenizer.fingerprint,
@@ -85,7 +89,26 @@ def exists(path: Path, tokenizer: Tokenizer) -> bool:
     return True
 
 
-def _grouped(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:
-    iterator = iter(documents)
-    while group := list(islice(iterator, size)):
+def _parts(documents: Iterable[Document], tokenizer: Tokenizer) -> Iterator[tuple[str, bool]]:
+    """The documents in parts no longer than need be, each with whether its document ends there."""
+    for document in documents:
+        parts = tokenizer.parts(document.text)
+        part = next(parts)
+        for following in parts:
+            yield part, False
+            part = following
+        yield part, True
+
+
+def _grouped(parts: Iterable[tuple[str, bool]]) -> Iterator[list[tuple[str, bool]]]:
+    """Enough parts together to keep the cores busy."""
+    group: list[tuple[str, bool]] = []
+    held = 0
+    for part in parts:
+        group.append(part)
+        held += len(part[0])
+        if held >= GROUP_CHARACTERS or len(group) == GROUP_PARTS:
+            yield group
+            group, held = [], 0
+    if group:
         yield group

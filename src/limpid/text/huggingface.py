@@ -1,4 +1,4 @@
-"""Tokenizers of Hugging Face folders: tokenizer.json, or the older vocab.json and merges.txt, or a SentencePiece model."""
+"""Tokenizers of Hugging Face folders: tokenizer.json, the older vocab.json and merges.txt, or a SentencePiece model."""
 
 from __future__ import annotations
 

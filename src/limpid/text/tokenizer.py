@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer as Backend
 
 from limpid.core.errors import LimpidError
+from limpid.text.chunks import chunks
 from limpid.text.spelling import spelling
 from limpid.text.vocabulary import (
     ASSISTANT,
@@ -62,6 +63,7 @@ class Tokenizer:
         special = {token["id"] for token in table["added_tokens"] if token["special"]}
         self.special_ids = frozenset((special | {self.end_of_text}) - {self.unknown})
         self.kind = _kind(table)
+        self._splits_words = _splits_words(table)
         rule, self.byte_level, self._spaced = spelling(table["decoder"], where)
         try:
             self._bytes = _spellings(backend, added, rule)
@@ -114,6 +116,13 @@ class Tokenizer:
         """As `encode`, for many texts, on all cores."""
         return [e.ids for e in self._backend.encode_batch_fast(texts, add_special_tokens=False)]
 
+    def parts(self, text: str) -> Iterator[str]:
+        """A long text in parts whose tokens, one after the other, are those of the whole.
+
+        Vocabularies without a rule that splits words (SentencePiece's) look at the whole text at once.
+        """
+        return chunks(text) if self._splits_words else iter((text,))
+
     def decode(self, ids: Iterable[int]) -> str:
         """Text of the ids. Control tokens are left out; bytes that are no UTF-8 become U+FFFD.
 
@@ -155,7 +164,7 @@ class Tokenizer:
         return sum(i == self.unknown for i in ids) / max(1, len(ids)) if self.unknown is not None else 0.0
 
     def to_json(self) -> str:
-        """The file that `load` reads: the library's tokenizer.json, with the marks beside it where they are not ours."""
+        """The file that `load` reads: the library's tokenizer.json, and the marks where they are not ours."""
         text = self.library_json()
         if self._marks == {"end_of_text": END_OF_TEXT}:
             return text
@@ -194,13 +203,15 @@ class Tokenizer:
         return token_id
 
 
-def train(section: TokenizerSection, texts: Iterable[str]) -> Tokenizer:
+def train(section: TokenizerSection, texts: Iterable[str], *, exact: bool = True) -> Tokenizer:
     """Learn a vocabulary from texts.
+
+    exact: whether ``vocab_size`` must be met; else as near to it as the text comes.
 
     Raises:
         LimpidError: no text, or fewer distinct units in it than ``vocab_size`` asks for.
     """
-    return Tokenizer(learn(section, texts))
+    return Tokenizer(learn(section, texts, exact=exact))
 
 
 def _spellings(backend: Backend, added: dict[int, str], rule: Any) -> list[bytes]:
@@ -223,3 +234,10 @@ def _kind(table: dict[str, Any]) -> str:
     """``bpe``, ``unigram``, ``wordpiece``, ``word`` or ``char``."""
     kind = {"BPE": "bpe", "Unigram": "unigram", "WordPiece": "wordpiece"}.get(table["model"]["type"], "word")
     return "char" if kind == "word" and (table["decoder"] or {}).get("type") == "Fuse" else kind
+
+
+def _splits_words(table: dict[str, Any]) -> bool:
+    """Whether texts are first split by a pattern that ends a word at every line break."""
+    steps = (table["pre_tokenizer"] or {}).get("pretokenizers", [table["pre_tokenizer"] or {}])
+    patterns = [step["pattern"].get("Regex", "") for step in steps if step.get("type") == "Split"]
+    return any(r"\s" in pattern for pattern in patterns)

@@ -57,13 +57,18 @@ class TokenizerSection(Section):
         return self
 
 
-def learn(section: TokenizerSection, texts: Iterable[str]) -> Backend:
+def learn(section: TokenizerSection, texts: Iterable[str], *, exact: bool = True) -> Backend:
     """A vocabulary of the section's kind. The texts are read once, and need not fit in memory together.
+
+    exact: whether ``vocab_size`` must be met; else as near to it as the text comes.
 
     Raises:
         LimpidError: no text, or more tokens asked for than it supports, or fewer than the kind needs.
     """
-    return _LEARN[section.kind](section, _not_empty(texts))
+    backend = _LEARN[section.kind](section, _not_empty(texts))
+    if exact and section.kind != "char":
+        _check_size(backend.get_vocab_size(), section.vocab_size)
+    return backend
 
 
 def _bpe(section: TokenizerSection, texts: Iterator[str]) -> Backend:
@@ -75,7 +80,7 @@ def _bpe(section: TokenizerSection, texts: Iterator[str]) -> Backend:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    return _trained(backend, texts, trainer, section)
+    return _trained(backend, texts, trainer)
 
 
 def _unigram(section: TokenizerSection, texts: Iterator[str]) -> Backend:
@@ -87,7 +92,7 @@ def _unigram(section: TokenizerSection, texts: Iterator[str]) -> Backend:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    return _trained(backend, texts, trainer, section)
+    return _trained(backend, texts, trainer)
 
 
 def _wordpiece(section: TokenizerSection, texts: Iterator[str]) -> Backend:
@@ -99,7 +104,7 @@ def _wordpiece(section: TokenizerSection, texts: Iterator[str]) -> Backend:
         continuing_subword_prefix=CONTINUED,
         show_progress=False,
     )
-    known = _vocabulary(_trained(backend, texts, trainer, section))
+    known = _vocabulary(_trained(backend, texts, trainer))
     # Anew, since the trainer made the unknown token a control token: it stands for text, and is shown.
     return _with_control_tokens(
         _over_words(section, models.WordPiece(known, unk_token=UNKNOWN, continuing_subword_prefix=CONTINUED))
@@ -112,7 +117,7 @@ def _word(section: TokenizerSection, texts: Iterator[str]) -> Backend:
     trainer = trainers.WordLevelTrainer(
         vocab_size=section.vocab_size, special_tokens=[*SPECIAL_TOKENS, UNKNOWN], show_progress=False
     )
-    known = _vocabulary(_trained(backend, texts, trainer, section))
+    known = _vocabulary(_trained(backend, texts, trainer))
     return _with_control_tokens(_over_words(section, models.WordLevel(known, unk_token=UNKNOWN)))
 
 
@@ -167,9 +172,12 @@ def _over_words(section: TokenizerSection, model: models.Model) -> Backend:
     return backend
 
 
-def _trained(backend: Backend, texts: Iterator[str], trainer: trainers.Trainer, section: TokenizerSection) -> Backend:
+def _trained(backend: Backend, texts: Iterator[str], trainer: trainers.Trainer) -> Backend:
     backend.train_from_iterator((chunk for text in texts for chunk in chunks(text)), trainer)
-    found, wanted = backend.get_vocab_size(), section.vocab_size
+    return backend
+
+
+def _check_size(found: int, wanted: int) -> None:
     if found < wanted:
         raise LimpidError(
             f"tokenizer.vocab_size = {wanted} is more than this text supports: it gives {found} tokens. "
@@ -180,7 +188,6 @@ def _trained(backend: Backend, texts: Iterator[str], trainer: trainers.Trainer, 
             f"tokenizer.vocab_size = {wanted} is too small: the control tokens and the characters of this text, alone "
             f"and within words, are {found}. Set tokenizer.vocab_size to more than that, or take tokenizer.kind=bpe."
         )
-    return backend
 
 
 def _vocabulary(backend: Backend) -> dict[str, int]:
