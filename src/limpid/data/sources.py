@@ -42,8 +42,9 @@ def documents(path: str, *, text_key: str = "text") -> Iterator[Document]:
     """The documents of `path`: a file, a folder (recursive, sorted, hidden names left out) or a glob.
 
     A plain-text file is one document, or several parted by `SEPARATOR` lines; a very large one is several in any case.
-    A row of JSONL, JSON, CSV, TSV or Parquet is one; `text_key` names the field that holds its text, and where no such field exists the only text field is taken.
-    Texts of nothing but white space are left out. Raises LimpidError on anything unreadable, and when nothing is left.
+    A row of JSONL, JSON, CSV, TSV or Parquet is one; `text_key` names the field that holds its text, and where no such
+    field exists the only text field is taken. Texts of nothing but white space are left out. Raises LimpidError on
+    anything unreadable, and when nothing is left.
     """
     files = find_files(path)
     found = False

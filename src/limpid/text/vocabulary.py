@@ -25,7 +25,7 @@ UNKNOWN = "<unk>"
 CONTINUED = "##"
 """What a WordPiece token that does not begin a word is spelled with (Devlin et al. 2019)."""
 
-_PIECES = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+PIECES = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 # A word with at most one leading mark or space; single digits, so that numbers are read digit by digit; runs of
 # punctuation; white space. In the manner of GPT-2's and GPT-4's patterns.
 
@@ -155,7 +155,7 @@ def _over_bytes(section: TokenizerSection, model: models.Model) -> Backend:
     backend = Backend(model)
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(_PIECES), behavior="isolated"),
+            pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
