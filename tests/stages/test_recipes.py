@@ -59,7 +59,7 @@ def test_a_recipe_saved_and_read_again_is_the_same(tmp_path):
         ("train.steps=0", ["'train.steps' = 0"]),
         ("steps=5", ["'steps' is not a recipe key", "section.key=value"]),
         ("nonsense", ["'nonsense' is not an override"]),
-        ("tokenizer.kind=words", ["'tokenizer.kind' = 'words'", "'bpe' or 'char'"]),
+        ("tokenizer.kind=words", ["'tokenizer.kind' = 'words'", "'bpe', 'unigram', 'wordpiece', 'word' or 'char'"]),
     ],
 )
 def test_a_wrong_override_says_what_is_wrong(assignment, words):
