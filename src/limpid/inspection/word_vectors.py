@@ -126,7 +126,8 @@ def _nearest(word: str, words: list[str]) -> str:
 
 def _unit(rows: Floats) -> Floats:
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(lengths > 0, lengths, 1)
+    unit: Floats = (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    return unit
 
 
 def _cosines(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
