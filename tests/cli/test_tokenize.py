@@ -37,7 +37,7 @@ def saved(tmp_path: Path, tokenizer: Tokenizer) -> Path:
 
 @pytest.mark.parametrize("kind", ["bpe", "word"])
 def test_train_on_files(capsys: pytest.CaptureFixture[str], tmp_path: Path, book: Path, kind: str) -> None:
-    size = {"bpe": 300, "word": 20}[kind]
+    size = {"bpe": 270, "word": 20}[kind]
     out = tmp_path / "run"
     arguments = ("tokenize", "train", str(book), str(book), f"tokenizer.kind={kind}", f"tokenizer.vocab_size={size}")
     code, said, _ = run(capsys, *arguments, "--out", str(out))
@@ -57,7 +57,7 @@ def test_encode_and_decode(capsys: pytest.CaptureFixture[str], saved: Path, toke
     assert run(capsys, "tokenize", "decode", str(saved), *out.split())[1] == text + "\n"
     _, out, _ = run(capsys, "tokenize", "encode", str(saved), text, "--json")
     about = json.loads(out)
-    assert about["pieces"][-3:] == ["<0x99>", "<0x82>"][-3:] or any(p.startswith("<0x") for p in about["pieces"])
+    assert any(piece.startswith("<0x") for piece in about["pieces"])
     assert about["bytes_per_token"] == len(text.encode()) / len(about["ids"])
 
 
@@ -95,7 +95,7 @@ def test_compare_tokenizers(capsys: pytest.CaptureFixture[str], saved: Path) -> 
         (["encode", "nowhere", "x"], "there is no tokenizer at nowhere"),
         (["encode", "BOOK", "x"], "book.txt is not a tokenizer"),
         (["decode", "SAVED", "99999"], "token id 99999 is outside 0..319"),
-        (["decode", "SAVED", "-1x"], "'-1x' is no token id"),
+        (["decode", "SAVED", "1x"], "'1x' is no token id"),
         (["train", "tokenizer.kind=bpe"], "name a recipe or a text"),
         (["train", "BOOK", "tokenizer.vocab_size=9999"], "more than this text supports"),
         (["train", "EMPTY"], "empty"),

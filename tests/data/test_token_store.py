@@ -46,7 +46,7 @@ def test_a_store_cut_short_is_refused(tmp_path, tokenizer):
 
 def test_long_documents_are_written_in_parts_with_the_ids_of_the_whole(tmp_path, monkeypatch):
     documents = ["".join(f"line {i}, 第{i}行。\n" for i in range(200)), "", "short", "a\n\nb\n c"] * 3
-    tokenizer = train(TokenizerSection(kind="bpe", vocab_size=300), documents)
+    tokenizer = train(TokenizerSection(kind="bpe", vocab_size=270), documents)
     expected = [i for text in documents for i in [*tokenizer.encode(text), tokenizer.end_of_text]]
     monkeypatch.setattr(token_store, "GROUP_CHARACTERS", 100)
     monkeypatch.setattr(Tokenizer, "parts", lambda self, text: chunks(text, 40))
