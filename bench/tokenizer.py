@@ -55,7 +55,7 @@ def library_training(vocab_size: int, texts: list[str]) -> Any:
     from tokenizers import Tokenizer as Backend
 
     backend = Backend(models.BPE())
-    split = pre_tokenizers.Split(Regex(PIECES), behavior="isolated")
+    split = pre_tokenizers.Split(Regex(PIECES["limpid"]), behavior="isolated")
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
@@ -96,7 +96,7 @@ def encoder(system: str, tokenizer: Tokenizer, path: Path, threads: int) -> Any:
 
         first = len(SPECIAL_TOKENS)
         ranks = {tokenizer.token_bytes(i): i - first for i in range(first, tokenizer.vocab_size)}
-        encoding = tiktoken.Encoding("own", pat_str=PIECES, mergeable_ranks=ranks, special_tokens={})
+        encoding = tiktoken.Encoding("own", pat_str=PIECES["limpid"], mergeable_ranks=ranks, special_tokens={})
         return lambda texts: [
             [i + first for i in ids] for ids in encoding.encode_ordinary_batch(texts, num_threads=threads)
         ]

@@ -32,7 +32,7 @@ def answer_all(
 ) -> list[str]:
     """Greedy answers, in the order asked."""
     sampling = Sampling(temperature=0, max_tokens=max_tokens)
-    stop_ids = {tokenizer.end_of_turn, tokenizer.end_of_text}
+    stop_ids = tokenizer.chat_stops
     ids = [prompt(tokenizer, c.prompt) for c in conversations]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # alike lengths are read together with least waste
     said: list[list[int]] = [[] for _ in ids]

@@ -60,8 +60,9 @@ class LanguageModel:
         A prompt that leaves too little room (see `room`) keeps its end.
         """
         settings = _sampling(sampling)
-        ids = self.tokenizer.encode(prompt) or [self.tokenizer.end_of_text]
-        return self._stream(ids[-self.room(settings) :], settings, {self.tokenizer.end_of_text})
+        opening = self.tokenizer.opening
+        ids = [*opening, *self.tokenizer.encode(prompt)[len(opening) - self.room(settings) :]]
+        return self._stream(ids or [self.tokenizer.end_of_text], settings, self.tokenizer.text_stops)
 
     def generate(self, prompt: str, **sampling: Any) -> str:
         """The continuation of ``prompt`` as one string."""
@@ -71,7 +72,7 @@ class LanguageModel:
         """The assistant's answer to a conversation, token by token; old turns that no longer fit are left out."""
         settings = _sampling(sampling)
         ids = fitting_prompt(self.tokenizer, messages, self.room(settings))
-        return self._stream(ids, settings, {self.tokenizer.end_of_turn, self.tokenizer.end_of_text})
+        return self._stream(ids, settings, self.tokenizer.chat_stops)
 
     def chat(self, messages: Sequence[Message], **sampling: Any) -> str:
         """The assistant's answer as one string."""

@@ -1,5 +1,7 @@
 """The chat template: a conversation as token ids, with the weights that say which of them are learnt.
 
+A model that came from elsewhere brings its own template (`chat_template`); limpid's is
+
 <|endoftext|> [<|system|> ... <|end|>] (<|user|> ... <|end|> <|assistant|> ... <|end|>)*
 """
 
@@ -9,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from limpid.core.errors import LimpidError
+from limpid.text import chat_template
 from limpid.text.tokenizer import Tokenizer
 
 Message = Mapping[str, str]
@@ -29,6 +32,8 @@ def render(tokenizer: Tokenizer, messages: Sequence[Message]) -> RenderedChat:
         LimpidError: no messages, an unknown role, or a message without text.
     """
     check_messages(messages)
+    if tokenizer.conventions is not None:
+        return RenderedChat(*chat_template.render(tokenizer, tokenizer.conventions, messages))
     opening = {"system": tokenizer.system, "user": tokenizer.user, "assistant": tokenizer.assistant}
     ids, weights = [tokenizer.end_of_text], [0.0]
     for message in messages:
@@ -41,6 +46,9 @@ def render(tokenizer: Tokenizer, messages: Sequence[Message]) -> RenderedChat:
 
 def prompt(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
     """Token ids up to and including the mark after which the assistant speaks."""
+    if tokenizer.conventions is not None:
+        check_messages(messages)
+        return chat_template.prompt(tokenizer, tokenizer.conventions, messages)
     return [*render(tokenizer, messages).ids, tokenizer.assistant]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tokenizers import Tokenizer as Backend
 
 from limpid.core.errors import LimpidError
 from limpid.text.chunks import chunks
+from limpid.text.conventions import Conventions
 from limpid.text.spelling import spelling
 from limpid.text.vocabulary import (
     ASSISTANT,
@@ -41,9 +43,12 @@ class Tokenizer:
         *,
         end_of_text: str = END_OF_TEXT,
         begin_of_text: str | None = None,
+        conventions: Conventions | None = None,
         where: str = "this tokenizer",
     ) -> None:
         """end_of_text, begin_of_text: how the vocabulary spells the marks that end a document and, if any, begin one.
+
+        conventions: how a model made elsewhere speaks of its special tokens and writes conversations; None: as limpid.
 
         Raises:
             LimpidError: the vocabulary lacks them, or spells its tokens in a way that limpid does not know.
@@ -55,6 +60,7 @@ class Tokenizer:
         self._marks = {"end_of_text": end_of_text}
         if begin_of_text is not None:
             self._marks["begin_of_text"] = begin_of_text
+        self.conventions = conventions
         table: dict[str, Any] = json.loads(backend.to_str())
         self.end_of_text = self._control(end_of_text)
         self.begin_of_text = None if begin_of_text is None else self._control(begin_of_text)
@@ -89,6 +95,22 @@ class Tokenizer:
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
+    def opening(self) -> list[int]:
+        """What is put before every text: the mark that begins one, where the vocabulary has it."""
+        return [] if self.begin_of_text is None else [self.begin_of_text]
+
+    @property
+    def text_stops(self) -> frozenset[int]:
+        """The tokens that end the continuation of a text."""
+        return frozenset({self.end_of_text}) if self.conventions is None else self.chat_stops
+
+    @property
+    def chat_stops(self) -> frozenset[int]:
+        """The tokens that end an answer."""
+        stops = [self.end_of_turn] if self.conventions is None else map(self._control, self.conventions.stops)
+        return frozenset({self.end_of_text, *stops})
+
+    @property
     def system(self) -> int:
         return self._control(SYSTEM)
 
@@ -102,15 +124,33 @@ class Tokenizer:
 
     @property
     def end_of_turn(self) -> int:
-        return self._control(END_OF_TURN)
+        return self._control(END_OF_TURN if self.conventions is None else self.conventions.end_of_turn)
 
     @property
     def can_chat(self) -> bool:
-        """Whether the vocabulary has the marks of limpid's chat template."""
-        return all(self._backend.token_to_id(token) is not None for token in (SYSTEM, USER, ASSISTANT, END_OF_TURN))
+        """Whether the vocabulary has the marks of limpid's chat template, or brought one of its own."""
+        return self.conventions is not None or all(
+            self._backend.token_to_id(token) is not None for token in (SYSTEM, USER, ASSISTANT, END_OF_TURN)
+        )
 
     def encode(self, text: str) -> list[int]:
         return self._backend.encode(text, add_special_tokens=False).ids
+
+    def normalised(self, text: str) -> str:
+        """``text`` as the vocabulary sees it: what its normaliser (NFC, for instance) makes of it."""
+        return text if self._backend.normalizer is None else self._backend.normalizer.normalize_str(text)
+
+    def encode_spans(self, text: str, *, marked: bool = False) -> tuple[list[int], list[tuple[int, int]]]:
+        """As `encode`, and for each token the characters of ``text`` it stands for, as (start, end).
+
+        marked: special tokens spelt in ``text`` are the tokens themselves; only for text that limpid wrote.
+        """
+        encoding = (self._marking if marked else self._backend).encode(text, add_special_tokens=False)
+        return encoding.ids, encoding.offsets
+
+    @cached_property
+    def _marking(self) -> Backend:
+        return Backend.from_str(self.library_json())  # with the library's default: special tokens are recognised
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
         """As `encode`, for many texts, on all cores."""
@@ -163,12 +203,23 @@ class Tokenizer:
         """The share of tokens that are the unknown one, 0 to 1; always 0 where the vocabulary has none."""
         return sum(i == self.unknown for i in ids) / max(1, len(ids)) if self.unknown is not None else 0.0
 
+    def with_conventions(self, conventions: Conventions) -> Tokenizer:
+        """The same vocabulary, spoken of in another way. Raises LimpidError where it lacks one of the tokens."""
+        backend = Backend.from_str(self.library_json())
+        made = Tokenizer(backend, **self._marks, conventions=conventions, where=self._where)
+        for token in (conventions.end_of_turn, *conventions.stops):
+            made._control(token)
+        return made
+
     def to_json(self) -> str:
         """The file that `load` reads: the library's tokenizer.json, and the marks where they are not ours."""
         text = self.library_json()
-        if self._marks == {"end_of_text": END_OF_TEXT}:
+        marks: dict[str, Any] = dict(self._marks)
+        if self.conventions is not None:
+            marks["conventions"] = self.conventions.model_dump(mode="json")
+        if marks == {"end_of_text": END_OF_TEXT}:
             return text
-        return json.dumps({"limpid": self._marks} | json.loads(text), ensure_ascii=False)
+        return json.dumps({"limpid": marks} | json.loads(text), ensure_ascii=False)
 
     def library_json(self) -> str:
         """The tokenizer.json that the tokenizers library, and so transformers, reads."""
@@ -177,11 +228,13 @@ class Tokenizer:
     @classmethod
     def from_json(cls, text: str, where: str = "tokenizer.json") -> Tokenizer:
         """Raises LimpidError if the text is no tokenizer."""
-        marks: dict[str, str] = {}
+        marks: dict[str, Any] = {}
         try:
             if text.lstrip()[:10].startswith('{"limpid"'):
                 table = json.loads(text)
                 marks = table.pop("limpid")
+                if "conventions" in marks:
+                    marks["conventions"] = Conventions.model_validate(marks["conventions"])
                 text = json.dumps(table)
             backend = Backend.from_str(text)
         except Exception as error:  # the library raises bare Exception

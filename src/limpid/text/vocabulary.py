@@ -25,9 +25,18 @@ UNKNOWN = "<unk>"
 CONTINUED = "##"
 """What a WordPiece token that does not begin a word is spelled with (Devlin et al. 2019)."""
 
-PIECES = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-# A word with at most one leading mark or space; single digits, so that numbers are read digit by digit; runs of
-# punctuation; white space. In the manner of GPT-2's and GPT-4's patterns.
+PIECES = {
+    # A word with at most one leading mark or space; single digits, so that numbers are read digit by digit; runs of
+    # punctuation; white space.
+    "limpid": r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    "gpt2": r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",  # Radford et al. 2019
+    # As limpid's, but the endings 's, 't, 're stand alone, and runs of line breaks stay together.
+    "qwen2": (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+        r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+    ),
+}
+"""The pieces that the kinds over bytes cut a text into; no token reaches over their borders."""
 
 _WORDS = r"\p{Han}|[\p{L}\p{M}&&[^\p{Han}]]+(?:['’][\p{L}&&[^\p{Han}]]+)*|\p{N}+|[^\s\p{L}\p{M}\p{N}]"
 # A Chinese character, since Chinese puts no spaces between words; letters, with apostrophes inside; a number; a mark.
@@ -44,11 +53,14 @@ class TokenizerSection(Section):
     drop the white space between them; ``char`` has one token a character. What the last three do not know is <unk>.
     vocab_size: how many tokens the vocabulary has, special ones included; a char vocabulary has what the text has.
     lowercase: whether capitals are read as small letters, for ``wordpiece`` and ``word``.
+    pieces: what the kinds over bytes cut a text into first, a name in `PIECES`. llama.cpp knows those of ``gpt2`` and
+    ``qwen2``, not limpid's own: a model that is to run there needs one of them.
     """
 
     kind: Kind = "bpe"
     vocab_size: int = 4096
     lowercase: bool = False
+    pieces: Literal["limpid", "gpt2", "qwen2"] = "limpid"
 
     @model_validator(mode="after")
     def _only_words_lose_their_capitals(self) -> Self:
@@ -155,7 +167,7 @@ def _over_bytes(section: TokenizerSection, model: models.Model) -> Backend:
     backend = Backend(model)
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
+            pre_tokenizers.Split(Regex(PIECES[section.pieces]), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

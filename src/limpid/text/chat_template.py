@@ -1,0 +1,163 @@
+"""Chat templates in Jinja, as Hugging Face's tokenizers keep them, run in a sandbox."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NoReturn
+
+import jinja2
+from jinja2.ext import Extension, loopcontrols
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from limpid.core.errors import LimpidError
+from limpid.text.conventions import Conventions
+from limpid.text.tokenizer import Tokenizer
+
+LIMPID = (
+    "{%- for message in messages %}"
+    "{%- if message['role'] not in ['system', 'user', 'assistant'] %}"
+    "{{- raise_exception('the roles are system, user and assistant') }}{%- endif %}"
+    "{%- if loop.first %}{{- '<|endoftext|>' }}{%- endif %}"
+    "{{- '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
+    "{%- endfor %}"
+    "{%- if add_generation_prompt %}{{- '<|assistant|>' }}{%- endif %}"
+)
+"""limpid's own template (see `chat`), for those who read Jinja."""
+
+PLAIN = (
+    "{%- for message in messages %}"
+    "{{- message['role'] | capitalize + ':' + '\\n' + message['content'] }}"
+    "{{- (eos_token if message['role'] == 'assistant' else '') + '\\n' }}"
+    "{%- endfor %}"
+    "{%- if add_generation_prompt %}{{- 'Assistant:\\n' }}{%- endif %}"
+)
+"""For a model that came without one: names before the words, the end-of-text token behind an answer."""
+
+_HIDING = 0xF0000  # the first of the private characters that stand in for special tokens typed in a message
+
+
+def write(conventions: Conventions, messages: Sequence[Mapping[str, str]], *, asking: bool) -> str:
+    """The conversation as the text that the template makes of it; ``asking``: up to where the assistant speaks.
+
+    Raises:
+        LimpidError: the template is faulty, or refuses the conversation (for instance two user messages in a row).
+    """
+    try:
+        return _compiled(conventions.chat_template).render(
+            messages=[dict(message) for message in messages], add_generation_prompt=asking, tools=None, documents=None,
+            **conventions.names,
+        )  # fmt: skip
+    except Exception as error:  # a template is a program, and may fail in any way
+        raise LimpidError(f"this model's chat template cannot write the conversation: {error}") from None
+
+
+def prompt(tokenizer: Tokenizer, conventions: Conventions, messages: Sequence[Mapping[str, str]]) -> list[int]:
+    """Token ids of a conversation up to where the assistant speaks."""
+    return _encode(tokenizer, conventions, messages, asking=True)[0]
+
+
+def render(
+    tokenizer: Tokenizer, conventions: Conventions, messages: Sequence[Mapping[str, str]]
+) -> tuple[list[int], list[float]]:
+    """Token ids of a whole conversation, and 1.0 for each that is the assistant's to produce.
+
+    Those are the assistant's words and what the template writes behind them, as far as the end of the turn.
+
+    Raises:
+        LimpidError: the template changes what the assistant said, so that its words cannot be found again.
+    """
+    ids, spans, text = _encode(tokenizer, conventions, messages, asking=False)
+    weights = [0.0] * len(ids)
+    for start, stop in _answers(conventions, messages, text):
+        for place, (first, last) in enumerate(spans):
+            if start <= first and last <= stop and first < last:
+                weights[place] = 1.0
+    return ids, weights
+
+
+def _encode(
+    tokenizer: Tokenizer, conventions: Conventions, messages: Sequence[Mapping[str, str]], *, asking: bool
+) -> tuple[list[int], list[tuple[int, int]], str]:
+    """Ids, the characters each stands for, and the text. Special tokens are the template's, never a message's own."""
+    specials = sorted((tokenizer.token_text(i) for i in tokenizer.special_ids), key=len, reverse=True)
+    typed = [s for s in specials if any(s in message["content"] for message in messages)]
+    if not typed:
+        text = write(conventions, messages, asking=asking)
+        return *tokenizer.encode_spans(text, marked=True), text
+    hidden = {special: chr(_HIDING + number) for number, special in enumerate(typed)}
+    hide, show = _replacer(hidden), _replacer({stand_in: special for special, stand_in in hidden.items()})
+    masked = [{**message, "content": hide(message["content"])} for message in messages]
+    ids: list[int] = []
+    spans: list[tuple[int, int]] = []
+    text = ""
+    for piece in re.split(f"({'|'.join(map(re.escape, specials))})", write(conventions, masked, asking=asking)):
+        if piece in specials:
+            new, offsets = tokenizer.encode_spans(piece, marked=True)
+        else:
+            piece = show(piece)
+            new, offsets = tokenizer.encode_spans(piece)
+        ids += new
+        spans += [(len(text) + first, len(text) + last) for first, last in offsets]
+        text += piece
+    return ids, spans, text
+
+
+def _answers(conventions: Conventions, messages: Sequence[Mapping[str, str]], text: str) -> list[tuple[int, int]]:
+    """Where in ``text`` the assistant's turns stand, each from its first word to the end of the turn."""
+    marks = [chr(_HIDING + 0x1000 + number) for number in range(len(messages))]
+    marked = [{**m, "content": mark} for m, mark in zip(messages, marks, strict=True)]
+    frame = write(conventions, marked, asking=False)
+    for strip in (str, str.strip):  # many templates strip what was said
+        contents = {mark: strip(m["content"]) for m, mark in zip(messages, marks, strict=True)}
+        if _replacer(contents)(frame) == text:
+            break
+    else:
+        raise LimpidError(
+            "this model's chat template rewrites what was said, so its answers cannot be told from the rest; "
+            "such a model can answer here, but not be fine-tuned."
+        )
+    spans, shift = [], 0
+    for place, character in enumerate(frame):
+        if character not in contents:
+            continue
+        length = len(contents[character])
+        start = place + shift
+        shift += length - 1
+        if messages[marks.index(character)]["role"] == "assistant":
+            end = text.find(conventions.end_of_turn, start + length)
+            spans.append((start, end + len(conventions.end_of_turn) if end >= 0 else start + length))
+    return spans
+
+
+def _replacer(table: Mapping[str, str]) -> Any:
+    pattern = re.compile("|".join(map(re.escape, sorted(table, key=len, reverse=True))))
+    return lambda text: pattern.sub(lambda found: table[found[0]], text)
+
+
+@lru_cache(maxsize=8)
+def _compiled(source: str) -> jinja2.Template:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
+    )
+    environment.filters["tojson"] = lambda value, **how: json.dumps(value, ensure_ascii=False, **how)
+    environment.globals["raise_exception"] = _refuse
+    environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
+    return environment.from_string(source)
+
+
+def _refuse(message: str) -> NoReturn:
+    raise jinja2.TemplateError(message)
+
+
+class _Generation(Extension):
+    """``{% generation %}...{% endgeneration %}`` marks what the assistant says; its body is written as it is."""
+
+    tags = {"generation"}  # noqa: RUF012 - the library's own way
+
+    def parse(self, parser: Any) -> Any:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
