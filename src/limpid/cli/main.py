@@ -1,13 +1,14 @@
 """The command line: a table of verbs, each imported only when it is called, and one place where errors are printed.
 
 A verb V is a plain function ``V`` with typer annotations (or a `typer.Typer` of that name, for a verb with verbs of its
-own) in ``limpid/cli/V.py``; typer makes its options from the signature. Help lines stand in `VERBS`, so that
-``limpid --help`` imports no verb.
+own) in ``limpid/cli/V.py`` (``V_`` where V is a word of Python's); typer makes its options from the signature. Help
+lines stand in `VERBS`, so that ``limpid --help`` imports no verb.
 """
 
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import sys
 import traceback
@@ -31,6 +32,8 @@ VERBS: dict[str, str] = {
     "chat": "Talk with a model in the terminal.",
     "skipgram": "Learn word vectors from a text.",
     "embed": "Open a model's word vectors: neighbours, analogies, one-hot and dense, tests.",
+    "import": "Bring a model in Hugging Face's form into a run.",
+    "export": "Write a run for transformers and vLLM, for llama.cpp, or as two files.",
     "runs": "List the runs, or show one.",
 }
 MISUSE = 2  # the exit code of a command line that cannot be understood
@@ -44,8 +47,8 @@ class Misuse(LimpidError):
 
 def load_verb(name: str) -> Any:
     """The typer command of the verb `name`; this is the moment its module is imported."""
-    module = importlib.import_module(f"limpid.cli.{name}")
-    verb = getattr(module, name)
+    python_name = f"{name}_" if keyword.iskeyword(name) else name
+    verb = getattr(importlib.import_module(f"limpid.cli.{python_name}"), python_name)
     if not isinstance(verb, typer.Typer):
         app = typer.Typer(add_completion=False)
         app.command(name, help=verb.__doc__ or VERBS[name])(verb)

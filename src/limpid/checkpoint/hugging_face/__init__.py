@@ -1,0 +1,1 @@
+"""Models in Hugging Face's form, in both directions; their spellings of names and settings stand here alone."""
