@@ -72,6 +72,17 @@ def test_chatting(workplace, arguments):
     assert limpid([*arguments, "--max-tokens", "3"], workplace, said="Hello\n你好\n") is not None
 
 
+@pytest.mark.parametrize("arguments", commands("export"), ids=" ".join)
+def test_exporting(workplace, arguments):
+    assert "parity passed" in limpid(arguments, workplace)
+
+
+@pytest.mark.parametrize("arguments", commands("import"), ids=" ".join)
+def test_importing(workplace, arguments):
+    limpid(["export", "runs/demo", arguments[1], "--to", "hf"], workplace)  # stands for a model from elsewhere
+    assert "came in as a llama model" in limpid(arguments, workplace)
+
+
 def test_several_processes(workplace):
     (line,) = [line for _, text in BLOCKS for line in text.splitlines() if line.startswith("torchrun")]
     words = shlex.split(line)
@@ -94,7 +105,7 @@ def test_the_python_program(workplace):
 
 
 def test_every_command_of_the_readme_is_tried_here():
-    tried = sum(len(commands(verb)) for verb in ("pretrain", "generate", "chat"))
+    tried = sum(len(commands(verb)) for verb in ("pretrain", "generate", "chat", "export", "import"))
     written = len(
         re.findall(r"(?:\.venv/bin/|-m )limpid \w", "".join(text for language, text in BLOCKS if not language))
     )

@@ -23,8 +23,8 @@ def write_model(folder: Path, model: Model, tokenizer: Tokenizer, dtype: torch.d
     """
     layout = layout_of(model.config)
     endings = generation_config(tokenizer)
-    two_stacks = layout.config.get("is_encoder_decoder", False)
-    if two_stacks:  # the decoder begins with, and the source ends with, these tokens
+    closing: str | None = None
+    if layout.config.get("is_encoder_decoder", False):  # what the decoder begins with, and the source ends with
         begin, end = (getattr(model.config, name) for name in ("start_token", "end_token"))
         endings["decoder_start_token_id"] = tokenizer.end_of_text if begin is None else begin
         closing = tokenizer.token_text(tokenizer.end_of_text if end is None else end)
@@ -34,4 +34,4 @@ def write_model(folder: Path, model: Model, tokenizer: Tokenizer, dtype: torch.d
     write_tensors(folder, to_theirs(layout.rows, dict(model.named_parameters())), dtype, shard_bytes)
     (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     (folder / "generation_config.json").write_text(json.dumps(endings, indent=2), encoding="utf-8")
-    write_tokenizer(folder, tokenizer, model.config.context, closing if two_stacks else None)
+    write_tokenizer(folder, tokenizer, model.config.context, closing)

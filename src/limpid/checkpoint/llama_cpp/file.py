@@ -111,7 +111,7 @@ def rounded(name: str, tensor: Tensor, dtype: str) -> Tensor:
         case "q8_0":
             blocks = tensor.float().reshape(-1, _BLOCK)
             scale = blocks.abs().amax(dim=1, keepdim=True) / 127
-            steps = torch.where(scale > 0, blocks / scale, 0.0)
+            steps = blocks * torch.where(scale > 0, 1 / scale, 0.0)
             whole = torch.sign(steps) * torch.floor(steps.abs() + 0.5)
             return (whole * scale.half().float()).reshape(tensor.shape)
     return tensor.float()
