@@ -105,7 +105,7 @@ def read(path: Path, kind: type[Model] = Decoder) -> Checkpoint[Any]:
     """
     folder = find(path)
     verify(folder)
-    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    state = state_of(folder)
     if state.get("format") != FORMAT:
         raise LimpidError(f"{folder} has checkpoint format {state.get('format')}; this limpid reads {FORMAT}.")
     config = config_from_table(json.loads((folder / "config.json").read_text(encoding="utf-8")), str(folder))
@@ -119,6 +119,12 @@ def read(path: Path, kind: type[Model] = Decoder) -> Checkpoint[Any]:
     model = build(config)
     load_tensors(model, read_shards(folder, "model"), str(folder))
     return Checkpoint(folder, config, model, tokenizer, state)
+
+
+def state_of(folder: Path) -> dict[str, Any]:
+    """What was saved beside the weights of a checkpoint: stage, step, best, tokens, seconds."""
+    state: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    return state
 
 
 def load_tensors(model: nn.Module, tensors: dict[str, Tensor], where: str) -> None:

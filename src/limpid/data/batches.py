@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -41,9 +41,13 @@ class Batch(NamedTuple):
 
 
 class Batches(Protocol):
-    """Anything that gives the global batch of a step."""
+    """Anything that gives the global batch of a step.
 
-    def __getitem__(self, step: int) -> Batch: ...
+    What it is lies between a source and its objective: a `Batch`, or another tuple of tensors over the same rows, that
+    has `inputs`, `rows`, `to` and `total_weight` as `Batch` has.
+    """
+
+    def __getitem__(self, step: int) -> Any: ...
 
 
 class EpochOrder:

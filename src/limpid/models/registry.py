@@ -17,6 +17,7 @@ from limpid.models.decoder import Decoder
 from limpid.models.gpt import GptConfig
 from limpid.models.llama import LlamaConfig
 from limpid.models.model import Model
+from limpid.models.task import TaskConfig, TaskModel
 
 DecoderConfig = LlamaConfig | GptConfig
 M = TypeVar("M", bound=Model)
@@ -42,6 +43,8 @@ FAMILIES: dict[str, Family] = {
     "llama": Family(Decoder, LlamaConfig, llama.llama, llama.dial, llama.PRESETS),
     "gpt": Family(Decoder, GptConfig, gpt.gpt, gpt.dial, gpt.PRESETS),
 }
+COMPOSED: dict[str, tuple[type[Model], type[Section]]] = {"task": (TaskModel, TaskConfig)}
+"""Models made of another family's model, which no recipe shapes: name -> kind, config."""
 PRESETS: dict[str, str] = {preset: name for name, family in FAMILIES.items() for preset in family.presets}
 """Preset -> its family. No two families share a name."""
 
@@ -112,7 +115,7 @@ class ModelSection(Section):
 
 def require_kind(family: str, kind: type[Model], where: str) -> None:
     """Raise LimpidError unless models of ``family`` are of the wanted kind."""
-    there = FAMILIES[family].kind
+    there = FAMILIES[family].kind if family in FAMILIES else COMPOSED[family][0]
     if not issubclass(there, kind):
         raise LimpidError(f"{where}: a {family} model is {there.noun}, and {kind.noun} is needed here.")
 
@@ -126,6 +129,8 @@ def preset_config(name: str) -> Any:
 def config_from_table(table: dict[str, Any], where: str) -> Any:
     """The config saved with a checkpoint; unknown families and keys are refused."""
     family = table.get("family", "")
+    if family in COMPOSED:
+        return parse(COMPOSED[family][1], table, where)
     if family not in FAMILIES:
         raise LimpidError(f"{where}: no model family is called '{family}'.{did_you_mean(family, FAMILIES)}")
     return parse(FAMILIES[family].config, table, where)
@@ -134,6 +139,8 @@ def config_from_table(table: dict[str, Any], where: str) -> Any:
 def assemble(config: Any) -> Any:
     """The model of a config on the meta device: shapes without memory."""
     with torch.device("meta"):
+        if isinstance(config, TaskConfig):
+            return TaskModel(config, FAMILIES[config.backbone.family].assemble(config.backbone))
         return FAMILIES[config.family].assemble(config)
 
 

@@ -76,6 +76,17 @@ class Tokenizer:
         except KeyError as error:
             raise LimpidError(f"{where} is no byte-level vocabulary: a token holds the character {error}.") from None
 
+    def with_control_tokens(self, tokens: Sequence[str]) -> Tokenizer:
+        """This tokenizer with more control tokens behind its vocabulary, where it lacks them; no other id changes."""
+        backend = Backend.from_str(self._backend.to_str())
+        backend.add_special_tokens(list(tokens))
+        return Tokenizer(backend, where=self._where, **self._marks)
+
+    def control_id(self, token: str) -> int | None:
+        """The id of a control token by its spelling, or None where there is none."""
+        token_id = self._backend.token_to_id(token)
+        return token_id if token_id in self.special_ids else None
+
     @property
     def vocab_size(self) -> int:
         """One more than the largest id."""

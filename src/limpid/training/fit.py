@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -13,8 +13,7 @@ from torch.distributed.tensor import DTensor
 
 from limpid.core.errors import LimpidError
 from limpid.core.seeding import integer
-from limpid.data.batches import Batch, Batches
-from limpid.models.decoder import Decoder
+from limpid.data.batches import Batches
 from limpid.parallel.environment import World
 from limpid.training.objectives.next_token import Objective
 from limpid.training.optim import Optimizers
@@ -37,7 +36,7 @@ class StepReport(NamedTuple):
 
 
 def fit(
-    model: Decoder,
+    model: nn.Module,
     objective: Objective,
     batches: Batches,
     optimizers: Optimizers,
@@ -100,7 +99,7 @@ def clip_gradients(parameters: list[nn.Parameter], clip: float) -> float:
     return norm
 
 
-def _micro_batches(batch: Batch, rows: int) -> Iterator[Batch]:
+def _micro_batches(batch: Any, rows: int) -> Iterator[Any]:
     for at in range(0, len(batch.inputs), rows):
         part = batch.rows(at, at + rows)
         if part.total_weight > 0 or len(batch.inputs) <= rows:

@@ -147,8 +147,9 @@ def build_optimizers(model: nn.Module, section: OptimSection, d_model: int, dtyp
     """AdamW over everything, or Muon (iterating in ``dtype``) over the blocks' matrices and AdamW over the rest."""
     named = list(model.named_parameters())
     blocks = [p for name, p in named if p.dim() >= 2 and "blocks." in name]
-    head = [p for name, p in named if p.dim() >= 2 and name.startswith("head.")]
-    embedding = [p for name, p in named if p.dim() >= 2 and "blocks." not in name and not name.startswith("head.")]
+    heads = {name for name, _ in named if "head" in name.split(".")}  # a task model has two
+    head = [p for name, p in named if p.dim() >= 2 and name in heads]
+    embedding = [p for name, p in named if p.dim() >= 2 and "blocks." not in name and name not in heads]
     scalars = [p for _, p in named if p.dim() < 2]
     betas = (section.beta1, section.beta2)
     fused = not any(isinstance(p, DTensor) for _, p in named)

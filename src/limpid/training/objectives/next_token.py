@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from limpid.training.objectives.cross_entropy import summed_cross_entropy
 class Objective(Protocol):
     """A batch's summed loss. The loop divides it once, by the weight of the global batch."""
 
-    def __call__(self, model: Decoder, batch: Batch) -> Tensor: ...
+    def __call__(self, model: Any, batch: Any) -> Tensor: ...
 
 
 class NextToken(NamedTuple):
