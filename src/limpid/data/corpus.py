@@ -111,7 +111,7 @@ def resolve(name_or_path: str, *, text_key: str = "text") -> dict[Split, Iterabl
         if not hint.startswith(" Did"):
             hint = f" The data sets are: {', '.join(entry.name for entry in CATALOGUE)}."
         raise LimpidError(f"No file, folder or data set '{name_or_path}'.{hint}") from err
-    named_files = _files_by_split(files) if Path(name_or_path).expanduser().is_dir() else None
+    named_files = files_by_split(files) if Path(name_or_path).expanduser().is_dir() else None
     if named_files is None:
         return _divide(lambda: sources.documents(name_or_path, text_key=text_key), name_or_path)
     return _assemble({split: _reader(paths, text_key) for split, paths in named_files.items()}, name_or_path)
@@ -125,7 +125,7 @@ def _reader(files: list[Path], text_key: str) -> Read:
     return read
 
 
-def _files_by_split(files: list[Path]) -> dict[Split, list[Path]] | None:
+def files_by_split(files: list[Path]) -> dict[Split, list[Path]] | None:
     """Files by the split that their names tell, or None unless there is training and one other."""
     found: dict[Split, list[Path]] = {}
     other: list[Path] = []

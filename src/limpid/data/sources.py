@@ -6,6 +6,7 @@ byte-order mark is dropped and ``\r\n`` becomes ``\n``. Errors name the file and
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import glob
 import json
@@ -104,8 +105,11 @@ def file_documents(file: Path, *, text_key: str = "text") -> Iterator[Document]:
 
 
 def records(file: Path) -> Iterator[Record]:
-    """The rows of a JSONL, JSON, CSV or TSV file (gzipped or not), in order."""
-    yield from _ROWS[_ending(file)](file)
+    """The rows of a JSONL, JSON, CSV or TSV file (gzipped or not), or of a Parquet file, in order."""
+    ending = _ending(file)
+    if ending != ".parquet" and ending not in _ROWS:
+        raise LimpidError(f"{file} has no columns: .jsonl, .json, .csv, .tsv (each may be .gz) or .parquet is wanted.")
+    yield from _parquet_rows(file) if ending == ".parquet" else _ROWS[ending](file)
 
 
 def _ending(file: Path) -> str:
@@ -219,11 +223,37 @@ def _table(file: Path, *, delimiter: str, quoting: Any) -> Iterator[Record]:
         raise LimpidError(f"Broken table at {file}:{rows.line_num} ({err}): mend the row.") from err
 
 
+@contextlib.contextmanager
+def _whole_parquet(file: Path) -> Iterator[None]:
+    """Turns pyarrow's words for a damaged file into ours."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except pa.ArrowInvalid as err:
+        raise LimpidError(f"{file} is not a whole Parquet file ({_short(err)}): fetch or make it again.") from err
+    except OSError as err:
+        if err.errno is None:  # pyarrow's own word for damaged contents
+            raise LimpidError(f"{file} is a damaged Parquet file ({_short(err)}): fetch or make it again.") from err
+        raise describe_os_error(err, file) from err
+
+
+def _parquet_rows(file: Path) -> Iterator[Record]:
+    import pyarrow.parquet as pq
+
+    row = 0
+    with _whole_parquet(file):
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=1024):
+            for fields in batch.to_pylist():
+                row += 1
+                yield Record(fields, f"{file}, row {row}")
+
+
 def _parquet(file: Path, text_key: str) -> Iterator[Document]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with _whole_parquet(file):
         table = pq.ParquetFile(file)
         names = [
             field.name
@@ -241,12 +271,6 @@ def _parquet(file: Path, text_key: str) -> Iterator[Document]:
                 text = _checked(value, key, source)
                 if text and not text.isspace():
                     yield Document(text, source)
-    except pa.ArrowInvalid as err:
-        raise LimpidError(f"{file} is not a whole Parquet file ({_short(err)}): fetch or make it again.") from err
-    except OSError as err:
-        if err.errno is None:  # pyarrow's own word for damaged contents
-            raise LimpidError(f"{file} is a damaged Parquet file ({_short(err)}): fetch or make it again.") from err
-        raise describe_os_error(err, file) from err
 
 
 _ROWS: dict[str, Callable[[Path], Iterator[Record]]] = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,18 @@ def ratio_interval(numerators: npt.ArrayLike, denominators: npt.ArrayLike, seed:
         ratios[i] = top[picked].sum() / bottom[picked].sum()
     low, high = np.quantile(ratios, (0.025, 0.975))
     return Interval(float(top.sum() / bottom.sum()), float(low), float(high))
+
+
+def resampled_interval(measure: Callable[..., float], *arrays: npt.NDArray[Any], seed: int = 0) -> Interval:
+    """``measure(*arrays)``, resampling the places that the arrays, all (N, ...), have in common."""
+    draw = np.random.default_rng(seed)
+    count = len(arrays[0])
+    found = np.empty(RESAMPLES)
+    for i in range(RESAMPLES):
+        picked = draw.integers(count, size=count)
+        found[i] = measure(*(array[picked] for array in arrays))
+    low, high = np.quantile(found, (0.025, 0.975))
+    return Interval(float(measure(*arrays)), float(low), float(high))
 
 
 def mean_interval(values: npt.ArrayLike, seed: int = 0) -> Interval:
