@@ -28,6 +28,7 @@ VERBS: dict[str, str] = {
     "pretrain": "Train a model on a corpus from a recipe.",
     "sft": "Fine-tune a model on conversations.",
     "grpo": "Improve a chat model by reinforcement learning with a checkable reward.",
+    "classify": "Turn a pretrained model into a classifier, or ask one.",
     "generate": "Continue a text, and show the probabilities if asked.",
     "chat": "Talk with a model in the terminal.",
     "skipgram": "Learn word vectors from a text.",

@@ -79,7 +79,9 @@ class TfIdf:
 
     def __call__(self, documents: Sequence[Counter[str]], extra: Sequence[float] | None = None) -> Tensor:
         """(N, F) sparse float64; ``extra`` is one more dense column."""
-        rows, columns, values = [], [], []
+        rows: list[int] = []
+        columns: list[int] = []
+        values: list[float] = []
         for row, counts in enumerate(documents):
             weights = {self.index[g]: n * self.idf[g] for g, n in counts.items() if g in self.index}
             norm = math.sqrt(sum(w * w for w in weights.values())) or 1.0

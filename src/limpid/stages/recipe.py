@@ -10,7 +10,9 @@ from pydantic import Field
 from limpid.checkpoint.store import CheckpointSection
 from limpid.core.recipe import Section
 from limpid.models.registry import ModelSection
+from limpid.nn.task_heads import Pooling
 from limpid.parallel.hardware import compute_dtype
+from limpid.text.task_inputs import Form
 from limpid.text.tokenizer import TokenizerSection
 from limpid.training.optim import OptimSection
 from limpid.training.schedule import ScheduleSection
@@ -94,6 +96,37 @@ class GrpoSection(Section):
     warmup_steps: Whole = 5
 
 
+class ClassifySection(Section):
+    """path: a catalogue name, a table, or a folder of them whose names say train, dev and test.
+
+    form: how texts are laid out: ``single``, ``pair``, ``similarity`` (both orders), ``choice``. target: ``class``, or
+    ``score`` for numbers. text, second, label: columns; choices: the column of a list, or a list of columns.
+    lm_weight: of the language-model loss beside the task's (0.5 in Radford et al. 2018). dropout: instead of the
+    model's; head_dropout: before the head. lr_factor: of the rates of ``optim``, rising for the share ``warmup`` of all
+    steps and then falling linearly to 0.
+    pooling: which state is read: of the ``last`` token, the extract token of decoders; the ``mean`` over all tokens; of
+    the ``first``, only where it sees all others.
+    baseline: whether a linear model on n-grams is fitted beside it.
+    """
+
+    path: str = "sst2"
+    form: Form = "single"
+    target: Literal["class", "score"] = "class"
+    text: str = "text"
+    second: str | None = None
+    choices: str | tuple[str, ...] | None = None
+    label: str = "label"
+    epochs: Annotated[float, Field(gt=0)] = 3.0
+    examples_per_step: Count = 32
+    lr_factor: Annotated[float, Field(gt=0)] = 0.25
+    warmup: Annotated[float, Field(ge=0, le=1)] = 0.1
+    lm_weight: Annotated[float, Field(ge=0)] = 0.5
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    head_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    pooling: Pooling = "last"
+    baseline: bool = True
+
+
 class Recipe(Section):
     """One run, or one line of stages: ``data`` to ``eval`` shape pretraining, the later sections their own stage."""
 
@@ -107,6 +140,7 @@ class Recipe(Section):
     eval: EvalSection = EvalSection()
     sft: SftSection = SftSection()
     grpo: GrpoSection = GrpoSection()
+    classify: ClassifySection = ClassifySection()
 
     def resolved(self, device: torch.device) -> Recipe:
         """What is saved with a run: every key that was left to be derived, written out."""

@@ -18,7 +18,6 @@ from limpid.core.recipe import dumps
 from limpid.core.signals import StopRequest
 from limpid.data.batches import Batches
 from limpid.models.count import flops_per_token
-from limpid.models.decoder import Decoder
 from limpid.parallel.environment import World
 from limpid.parallel.hardware import (
     can_compile,
@@ -48,7 +47,7 @@ class Job(NamedTuple):
     note: what the user should know before it starts.
     """
 
-    model: Decoder
+    model: Any
     tokenizer: Tokenizer
     objective: Objective
     batches: Batches
@@ -64,7 +63,7 @@ class Job(NamedTuple):
     note: str = ""
 
 
-def prepare_model(model: Decoder, recipe: Recipe, world: World, steps: int) -> tuple[Decoder, bool]:
+def prepare_model(model: Any, recipe: Recipe, world: World, steps: int) -> tuple[Any, bool]:
     """Move, share and, where it pays, compile a model; also whether it was compiled."""
     keep_memory()
     model.to(world.device)
