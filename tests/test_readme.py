@@ -72,7 +72,6 @@ def test_chatting(workplace, arguments):
     assert limpid([*arguments, "--max-tokens", "3"], workplace, said="Hello\n你好\n") is not None
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("arguments", commands("export"), ids=" ".join)
 def test_exporting(workplace, arguments):
     assert "parity passed" in limpid(arguments, workplace)
@@ -82,7 +81,8 @@ def test_exporting(workplace, arguments):
 def test_importing(workplace, arguments):
     limpid(["export", "runs/demo", arguments[1], "--to", "hf"], workplace)  # stands for a model from elsewhere
     assert "came in as a llama model" in limpid(arguments, workplace)
-=======
+
+
 def test_classifying(workplace):
     train, predict = commands("classify")
     rows = [f"a {'good' if i % 2 else 'bad'} cat {i},{i % 2}" for i in range(40)]
@@ -92,7 +92,6 @@ def test_classifying(workplace):
     small = ["classify.epochs=1", "classify.examples_per_step=16"]
     assert "test accuracy" in limpid([*asked[:options], *small, *asked[options:]], workplace)
     assert limpid(predict, workplace).split("\t")[0] in ("0", "1")
->>>>>>> 8722eef (limpid classify: from a pretrained model to a classifier, measured beside n-grams, and asked)
 
 
 def test_several_processes(workplace):
@@ -117,11 +116,7 @@ def test_the_python_program(workplace):
 
 
 def test_every_command_of_the_readme_is_tried_here():
-<<<<<<< HEAD
-    tried = sum(len(commands(verb)) for verb in ("pretrain", "generate", "chat", "export", "import"))
-=======
-    tried = sum(len(commands(verb)) for verb in ("pretrain", "generate", "chat", "classify"))
->>>>>>> 8722eef (limpid classify: from a pretrained model to a classifier, measured beside n-grams, and asked)
+    tried = sum(len(commands(verb)) for verb in ("pretrain", "generate", "chat", "export", "import", "classify"))
     written = len(
         re.findall(r"(?:\.venv/bin/|-m )limpid \w", "".join(text for language, text in BLOCKS if not language))
     )
