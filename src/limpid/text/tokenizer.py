@@ -80,7 +80,13 @@ class Tokenizer:
         """This tokenizer with more control tokens behind its vocabulary, where it lacks them; no other id changes."""
         backend = Backend.from_str(self._backend.to_str())
         backend.add_special_tokens(list(tokens))
-        return Tokenizer(backend, where=self._where, **self._marks)
+        return Tokenizer(
+            backend,
+            end_of_text=self._marks["end_of_text"],
+            begin_of_text=self._marks.get("begin_of_text"),
+            conventions=self.conventions,
+            where=self._where,
+        )
 
     def control_id(self, token: str) -> int | None:
         """The id of a control token by its spelling, or None where there is none."""
