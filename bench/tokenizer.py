@@ -21,6 +21,7 @@ from typing import Any
 from bench.report import Row, absent, answer, arguments, fresh, in_turn, paired, show
 from limpid.core.errors import LimpidError
 from limpid.data.corpus import resolve
+from limpid.text.bulk import bulk_encoder
 from limpid.text.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerSection, train
 from limpid.text.vocabulary import PIECES
 
@@ -55,7 +56,7 @@ def library_training(vocab_size: int, texts: list[str]) -> Any:
     from tokenizers import Tokenizer as Backend
 
     backend = Backend(models.BPE())
-    split = pre_tokenizers.Split(Regex(PIECES["limpid"]), behavior="isolated")
+    split = pre_tokenizers.Split(Regex(PIECES["qwen2"]), behavior="isolated")
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
@@ -96,16 +97,13 @@ def encoder(system: str, tokenizer: Tokenizer, path: Path, threads: int) -> Any:
 
         first = len(SPECIAL_TOKENS)
         ranks = {tokenizer.token_bytes(i): i - first for i in range(first, tokenizer.vocab_size)}
-        encoding = tiktoken.Encoding("own", pat_str=PIECES["limpid"], mergeable_ranks=ranks, special_tokens={})
+        encoding = tiktoken.Encoding("own", pat_str=PIECES["qwen2"], mergeable_ranks=ranks, special_tokens={})
         return lambda texts: [
             [i + first for i in ids] for ids in encoding.encode_ordinary_batch(texts, num_threads=threads)
         ]
-    if system == "gigatoken":
-        import gigatoken
-
-        fast = gigatoken.Tokenizer(str(path))
-        return lambda texts: fast.encode_batch(texts)
-    return tokenizer.encode_batch
+    if system == "tokenizers":
+        return tokenizer.encode_batch
+    return bulk_encoder(tokenizer)
 
 
 def hash_of(value: Any) -> str:
@@ -161,9 +159,9 @@ def rows_of(args: argparse.Namespace) -> list[Row]:
             for threads in (1, 2):
                 question = {"what": "encode", "corpus": corpus, "megabytes": min(args.megabytes, 10),
                             "tokenizer": str(path), "threads": threads}  # fmt: skip
-                for rival in ("tiktoken", "gigatoken"):
+                for rival in ("tiktoken", "tokenizers"):
                     name = f"encoding {title}, {threads} thread{'s' if threads > 1 else ''}"
-                    rows.append(measured(name, rival, args.rounds, question, 1.0 if rival == "tiktoken" else None))
+                    rows.append(measured(name, rival, args.rounds, question, 1.0))
     return rows
 
 

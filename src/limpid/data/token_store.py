@@ -13,6 +13,7 @@ import numpy.typing as npt
 from limpid.core.errors import LimpidError
 from limpid.core.paths import atomic_file, atomic_write_text
 from limpid.data.document import Document
+from limpid.text.bulk import bulk_encoder
 from limpid.text.tokenizer import Tokenizer
 
 GROUP_CHARACTERS, GROUP_PARTS = 1 << 21, 256
@@ -41,12 +42,14 @@ def write(path: Path, tokenizer: Tokenizer, documents: Iterable[Document]) -> To
     wide = np.uint16 if tokenizer.vocab_size <= 1 << 16 else np.uint32
     end = np.array([tokenizer.end_of_text], dtype=wide).tobytes()
     n_tokens = n_bytes = n_documents = 0
+    encode = bulk_encoder(tokenizer)
     with atomic_file(path) as file:
         for group in _grouped(_parts(documents, tokenizer)):
-            encoded = tokenizer.encode_batch([text for text, _ in group])
+            encoded = encode([text for text, _ in group])
             for (text, last), tokens in zip(group, encoded, strict=True):
-                file.write(np.array(tokens, dtype=wide).tobytes() + (end if last else b""))
-                n_tokens += len(tokens) + last
+                ids = np.asarray(tokens, dtype=wide)
+                file.write(ids.tobytes() + (end if last else b""))
+                n_tokens += len(ids) + last
                 n_bytes += len(text.encode())
                 n_documents += last
     about = {

@@ -26,11 +26,9 @@ CONTINUED = "##"
 """What a WordPiece token that does not begin a word is spelled with (Devlin et al. 2019)."""
 
 PIECES = {
-    # A word with at most one leading mark or space; single digits, so that numbers are read digit by digit; runs of
-    # punctuation; white space.
-    "limpid": r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
     "gpt2": r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",  # Radford et al. 2019
-    # As limpid's, but the endings 's, 't, 're stand alone, and runs of line breaks stay together.
+    # Of Qwen2 and 3: a word with at most one leading mark or space, the endings 's, 't, 're alone; single digits, so
+    # that numbers are read digit by digit; runs of punctuation; line breaks together; white space.
     "qwen2": (
         r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
         r"|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -53,14 +51,13 @@ class TokenizerSection(Section):
     drop the white space between them; ``char`` has one token a character. What the last three do not know is <unk>.
     vocab_size: how many tokens the vocabulary has, special ones included; a char vocabulary has what the text has.
     lowercase: whether capitals are read as small letters, for ``wordpiece`` and ``word``.
-    pieces: what the kinds over bytes cut a text into first, a name in `PIECES`. llama.cpp knows those of ``gpt2`` and
-    ``qwen2``, not limpid's own: a model that is to run there needs one of them.
+    pieces: what the kinds over bytes cut a text into first, a name in `PIECES`; llama.cpp and fast encoders know both.
     """
 
     kind: Kind = "bpe"
     vocab_size: int = 4096
     lowercase: bool = False
-    pieces: Literal["limpid", "gpt2", "qwen2"] = "limpid"
+    pieces: Literal["gpt2", "qwen2"] = "qwen2"
 
     @model_validator(mode="after")
     def _only_words_lose_their_capitals(self) -> Self:
