@@ -82,7 +82,7 @@ def work(question: dict[str, Any]) -> dict[str, Any]:
         vocabulary = json.loads(made.library_json() if made else backend.to_str())["model"]["merges"]
         return {"rate": size / seconds, "seconds": seconds, "digest": hash_of(vocabulary)}
     tokenizer = Tokenizer.load(Path(question["tokenizer"]))
-    encode = encoder(system, tokenizer, Path(question["tokenizer"]), question["threads"])
+    encode = encoder(system, tokenizer, question["threads"])
     encode(texts[:20])
     began = time.perf_counter()
     ids = encode(texts)
@@ -90,7 +90,7 @@ def work(question: dict[str, Any]) -> dict[str, Any]:
     return {"rate": size / seconds, "seconds": seconds, "digest": hash_of([list(map(int, each)) for each in ids])}
 
 
-def encoder(system: str, tokenizer: Tokenizer, path: Path, threads: int) -> Any:
+def encoder(system: str, tokenizer: Tokenizer, threads: int) -> Any:
     """texts -> ids of each, by a system with this vocabulary."""
     if system == "tiktoken":
         import tiktoken

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from limpid.text.tokenizer import Tokenizer
 
@@ -18,7 +18,7 @@ PROBE = (
 )
 """Texts that a faster encoder must encode alike before it is trusted with others."""
 
-Encoder = Callable[[Sequence[str]], Sequence[npt.ArrayLike]]
+Encoder = Callable[[list[str]], Sequence[Any]]
 
 
 def bulk_encoder(tokenizer: Tokenizer) -> Encoder:
@@ -46,7 +46,7 @@ def bulk_encoder(tokenizer: Tokenizer) -> Encoder:
     if [np.asarray(ids).tolist() for ids in fast.encode_batch(list(PROBE))] != tokenizer.encode_batch(list(PROBE)):
         return tokenizer.encode_batch
 
-    def encode(texts: Sequence[str]) -> Sequence[npt.ArrayLike]:
-        return [np.asarray(ids) for ids in fast.encode_batch(list(texts))] if texts else []
+    def encode(texts: list[str]) -> Sequence[Any]:
+        return [np.asarray(ids) for ids in fast.encode_batch(texts)] if texts else []
 
     return encode
