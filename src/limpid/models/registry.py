@@ -12,12 +12,16 @@ from torch import nn
 
 from limpid.core.errors import LimpidError, did_you_mean
 from limpid.core.recipe import Section, parse
-from limpid.models import gpt, llama
+from limpid.models import encoder, gpt, llama, transformer
+from limpid.models.bidirectional import Encoder
 from limpid.models.decoder import Decoder
+from limpid.models.encoder import EncoderConfig
+from limpid.models.encoder_decoder import EncoderDecoder
 from limpid.models.gpt import GptConfig
 from limpid.models.llama import LlamaConfig
 from limpid.models.model import Model
 from limpid.models.task import TaskConfig, TaskModel
+from limpid.models.transformer import TransformerConfig
 
 DecoderConfig = LlamaConfig | GptConfig
 M = TypeVar("M", bound=Model)
@@ -42,6 +46,10 @@ class Family(NamedTuple):
 FAMILIES: dict[str, Family] = {
     "llama": Family(Decoder, LlamaConfig, llama.llama, llama.dial, llama.PRESETS),
     "gpt": Family(Decoder, GptConfig, gpt.gpt, gpt.dial, gpt.PRESETS),
+    "encoder": Family(Encoder, EncoderConfig, encoder.encoder, encoder.dial, encoder.PRESETS),
+    "transformer": Family(
+        EncoderDecoder, TransformerConfig, transformer.transformer, transformer.dial, transformer.PRESETS
+    ),
 }
 COMPOSED: dict[str, tuple[type[Model], type[Section]]] = {"task": (TaskModel, TaskConfig)}
 """Models made of another family's model, which no recipe shapes: name -> kind, config."""

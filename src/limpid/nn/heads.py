@@ -26,5 +26,5 @@ class Embedding(nn.Module):
 class LanguageModelHead(Linear):
     """Hidden states (..., D) -> logits (..., V): one score for each token of the vocabulary."""
 
-    def __init__(self, d_model: int, vocab_size: int, *, std: float) -> None:
-        super().__init__(d_model, vocab_size, std=std)
+    def __init__(self, d_model: int, vocab_size: int, *, std: float, bias: bool = False) -> None:
+        super().__init__(d_model, vocab_size, std=std, bias=bias)

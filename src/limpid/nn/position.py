@@ -64,13 +64,17 @@ class SinusoidalPositions(nn.Module):
     """Sines on even, cosines on odd dimensions (Vaswani et al. 2017, section 3.5); any length, no weights.
 
     PE(pos, 2i) = sin(pos / 10000^(2i/D)), PE(pos, 2i+1) = cos of the same. Shapes: (T,) or (B, T) -> (.., T, D).
+    halves: all sines first, then all cosines, as Marian lays them out.
     """
 
-    def __init__(self, d_model: int) -> None:
+    def __init__(self, d_model: int, *, halves: bool = False) -> None:
         super().__init__()
         self.d_model = d_model
+        self.halves = halves
 
     def forward(self, positions: Tensor) -> Tensor:
         even = torch.arange(0, self.d_model, 2, device=positions.device, dtype=torch.float32)
         angles = positions[..., None].float() * torch.exp(even * (-math.log(10_000.0) / self.d_model))
+        if self.halves:
+            return torch.cat((angles.sin(), angles.cos()), dim=-1)[..., : self.d_model]
         return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)[..., : self.d_model]

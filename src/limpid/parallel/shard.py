@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
-from limpid.models.decoder import Decoder
 from limpid.parallel.environment import World
 
 
-def shard(model: Decoder, world: World, dtype: torch.dtype) -> Decoder:
+def shard(model: Any, world: World, dtype: torch.dtype) -> None:
     """Share parameters, gradients and optimizer state among the processes, block by block; one process: unchanged.
 
     Weights are gathered in ``dtype`` and gradients reduced in float32.
     """
     if world.size == 1:
-        return model
+        return
     mesh = init_device_mesh(world.device.type, (world.size,))
     policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
     for block in model.blocks:
         fully_shard(block, mesh=mesh, mp_policy=policy)
     fully_shard(model, mesh=mesh, mp_policy=policy)
-    return model
 
 
-def settle(model: Decoder) -> None:
+def settle(model: nn.Module) -> None:
     """Put gathered weights back into their shards: a forward without a backward leaves the root's gathered."""
     if isinstance(model, FSDPModule):
         model.reshard()
