@@ -43,3 +43,41 @@ def test_without_gradients_the_value_is_the_same():
     with torch.no_grad():
         ours = summed_cross_entropy(hidden, weight, targets, weights)
     torch.testing.assert_close(ours, obvious(hidden, weight, targets, weights, 0.0))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("biased", [False, True])
+def test_label_smoothing_and_bias_are_torchs(monkeypatch, smoothing, biased):
+    monkeypatch.setattr(cross_entropy, "CHUNK_LOGITS", 64 * 11)
+    torch.manual_seed(1)
+    hidden = torch.randn(3, 50, 8, requires_grad=True)
+    weight = torch.randn(11, 8, requires_grad=True)
+    bias = torch.randn(11, requires_grad=True) if biased else None
+    targets, weights = torch.randint(0, 11, (3, 50)), (torch.rand(3, 50) > 0.3).float()
+    leaves = [hidden, weight, *([bias] if bias is not None else [])]
+    ours = summed_cross_entropy(hidden, weight, targets, weights, bias=bias, label_smoothing=smoothing)
+    gradients = torch.autograd.grad(ours / 7, leaves)
+    logits = hidden.reshape(-1, 8) @ weight.T + (0 if bias is None else bias)
+    losses = F.cross_entropy(logits, targets.reshape(-1), reduction="none", label_smoothing=smoothing)
+    theirs = (weights.reshape(-1) * losses).sum()
+    torch.testing.assert_close(ours, theirs)
+    for mine, other in zip(gradients, torch.autograd.grad(theirs / 7, leaves), strict=True):
+        torch.testing.assert_close(mine, other)
+
+
+def test_what_is_measured_without_gradients_is_the_plain_cross_entropy_with_its_bias():
+    torch.manual_seed(2)
+    hidden, weight, bias = torch.randn(2, 30, 8), torch.randn(11, 8), torch.randn(11)
+    targets, weights = torch.randint(0, 11, (2, 30)), torch.rand(2, 30)
+    with torch.no_grad():
+        ours = summed_cross_entropy(hidden, weight, targets, weights, bias=bias, label_smoothing=0.3)
+    losses = F.cross_entropy((hidden @ weight.T + bias).reshape(-1, 11), targets.reshape(-1), reduction="none")
+    torch.testing.assert_close(ours, (weights.reshape(-1) * losses).sum())
+
+
+def test_a_batch_in_which_nothing_counts_costs_nothing_and_moves_nothing():
+    hidden, weight = torch.randn(1, 4, 8, requires_grad=True), torch.randn(11, 8, requires_grad=True)
+    loss = summed_cross_entropy(hidden, weight, torch.zeros(1, 4, dtype=torch.int64), torch.zeros(1, 4))
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert float(hidden.grad.abs().sum()) == float(weight.grad.abs().sum()) == 0

@@ -20,6 +20,7 @@ class Batch(NamedTuple):
     inputs, targets: (B, T) int64; weights: (B, T) float32, how much each target counts.
     segments: (B, T) int64 document numbers where documents must not see each other, else None.
     advantages: (B, T) float32, how much better than expected the answer of a token was, for policy gradients only.
+    source: (B, S) int64, what an encoder reads, and source_lengths: (B,), how much of each row of it is no padding.
     """
 
     inputs: Tensor
@@ -27,6 +28,8 @@ class Batch(NamedTuple):
     weights: Tensor
     segments: Tensor | None = None
     advantages: Tensor | None = None
+    source: Tensor | None = None
+    source_lengths: Tensor | None = None
 
     def rows(self, start: int, stop: int) -> Batch:
         """The rows start..stop-1."""

@@ -45,12 +45,13 @@ def fit(
     steps: int,
     schedule: Callable[[int], float],
     clip: float,
-    micro_rows: int,
+    micro_rows: int | Callable[[Any], int],
     seed: int,
     world: World,
 ) -> Iterator[StepReport]:
     """Steps ``start`` .. ``steps - 1``, each: global batch -> this process's rows -> micro-batches -> one update.
 
+    micro_rows: how many rows are computed at once; a function of the batch where batches differ in length.
     The summed losses of all micro-batches and processes are divided once, by the weight of the global batch. Dropout
     draws from (seed, step, micro-batch, rank), so nothing but the step has to be remembered.
 
@@ -71,7 +72,8 @@ def fit(
         model.train()
         optimizers.zero_grad()
         summed = torch.zeros((), device=world.device)
-        for micro, part in enumerate(_micro_batches(mine, micro_rows)):
+        rows = micro_rows if isinstance(micro_rows, int) else micro_rows(mine)
+        for micro, part in enumerate(_micro_batches(mine, rows, skip=world.size == 1)):
             torch.manual_seed(integer(seed, "dropout", step, micro, world.rank))
             loss = objective(model, part.to(world.device))
             # FSDP averages gradients over processes; we want their sum over the global weight.
@@ -99,8 +101,9 @@ def clip_gradients(parameters: list[nn.Parameter], clip: float) -> float:
     return norm
 
 
-def _micro_batches(batch: Any, rows: int) -> Iterator[Any]:
+def _micro_batches(batch: Any, rows: int, *, skip: bool) -> Iterator[Any]:
+    """Parts of ``rows`` rows; skip: leave out those that weigh nothing (of several processes each computes as many)."""
     for at in range(0, len(batch.inputs), rows):
         part = batch.rows(at, at + rows)
-        if part.total_weight > 0 or len(batch.inputs) <= rows:
+        if not skip or part.total_weight > 0 or len(batch.inputs) <= rows:
             yield part
