@@ -9,7 +9,7 @@ import torch
 from tests.models.encoder_decoders import BART, MARIAN, SHAPE, random_transformer, twin
 from torch import Tensor
 
-from limpid.inference.cache import allocate
+from limpid.inference.cache import allocate, layers
 from limpid.models.registry import assemble, build, preset_config
 from limpid.models.transformer import TransformerConfig
 
@@ -89,7 +89,7 @@ def test_decoding_with_a_cache_is_decoding_without(changes: dict) -> None:
     with torch.no_grad():
         whole = model(SOURCE, LENGTHS, TARGET)
         memory = model.prepare(model.encode(SOURCE, LENGTHS))
-        cache = allocate(model.config, 3, 16, torch.float32, torch.device("cpu"))
+        cache = layers(allocate(model.config, 3, 16, torch.float32, torch.device("cpu")), slice(0, 3))
         steps = []
         for place in range(TARGET.shape[1]):
             token, positions = TARGET[:, place : place + 1], torch.full((3, 1), place)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from limpid.models.registry import DecoderConfig
 from limpid.nn.attention import LayerCache
 
 Cache = list[LayerCache]
 
 
-def allocate(config: DecoderConfig, rows: int, slots: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def allocate(config: Any, rows: int, slots: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(2 x layers, rows, slots, K, C): keys and values of every layer; rows are moved in all of them at once."""
     return torch.zeros(2 * config.n_layer, rows, slots, config.n_kv_head, config.head_dim, dtype=dtype, device=device)
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
 
-from limpid.models.decoder import Decoder
+from limpid.models.model import Model
 from limpid.models.registry import build
 
+M = TypeVar("M", bound=Model)
 
-def inference_copy(model: Decoder, dtype: torch.dtype) -> Decoder:
+
+def inference_copy(model: M, dtype: torch.dtype) -> M:
     """A frozen copy of ``model`` with its matrices in ``dtype`` (norm weights stay float32).
 
     A sharded model is gathered whole, so every process must call this together.
     """
-    copy = build(model.config)
+    copy: M = build(model.config)
     for parameter in copy.parameters():
         parameter.requires_grad_(False)
         if parameter.dim() >= 2:
