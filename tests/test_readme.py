@@ -116,8 +116,21 @@ def test_the_python_program(workplace):
 
 
 def test_every_command_of_the_readme_is_tried_here():
-    tried = sum(len(commands(verb)) for verb in ("pretrain", "generate", "chat", "export", "import", "classify"))
+    verbs = ("pretrain", "generate", "chat", "export", "import", "classify", "seq2seq", "translate")
+    tried = sum(len(commands(verb)) for verb in verbs)
     written = len(
         re.findall(r"(?:\.venv/bin/|-m )limpid \w", "".join(text for language, text in BLOCKS if not language))
     )
     assert tried == written >= 6
+
+
+def test_translation(workplace):
+    """The commands one after the other; where the README means Multi30k, these pairs stand for it."""
+    pairs = [("the cat sat.", "die Katze saß."), ("a mat was there.", "dort lag eine Matte.")] * 40
+    (workplace / "pairs.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in pairs), encoding="utf-8")
+    for arguments in commands("seq2seq"):
+        at = arguments.index("--out") if "--out" in arguments else len(arguments)
+        own = [*SMALL, "tokenizer.kind=char", "seq2seq.path=pairs.tsv"]
+        assert "sacrebleu signature" in limpid([*arguments[:at], *own, *arguments[at:]], workplace)
+    for arguments in commands("translate"):
+        assert "%" in limpid(arguments, workplace)

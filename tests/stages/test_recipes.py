@@ -4,6 +4,7 @@ import pytest
 
 from limpid.core.errors import LimpidError
 from limpid.core.recipe import dumps, load, override, parse, shipped
+from limpid.models.model import Model
 from limpid.stages.recipe import Recipe
 from limpid.stages.skipgram import WordsRecipe
 
@@ -13,7 +14,7 @@ WORDS = "words"  # a recipe of word vectors has no model
 @pytest.mark.parametrize("name", sorted(set(shipped()) - {WORDS}))
 def test_every_shipped_recipe_parses_and_gives_a_model(name):
     recipe = load(Recipe, name)
-    config = recipe.model.config(recipe.tokenizer.vocab_size)
+    config = recipe.model.config(recipe.tokenizer.vocab_size, Model)
     assert config.n_layer >= 1
     assert config.d_model % 32 == 0
     assert recipe.train.tokens_per_step % config.context == 0

@@ -17,6 +17,7 @@ from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
 from limpid.core.paths import RunLock
 from limpid.core.recipe import parse
+from limpid.models.model import Model
 from limpid.parallel.environment import World
 from limpid.stages.events import Evaluated, Finished, Saved, Started
 from limpid.stages.pretrain import pretrain
@@ -28,7 +29,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def weights(run: Path) -> list[torch.Tensor]:
-    return list(store.read(run).model.parameters())
+    return list(store.read(run, Model).model.parameters())
 
 
 def cut_back(whole: Path, part: Path, step: int) -> None:

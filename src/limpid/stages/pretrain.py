@@ -1,4 +1,7 @@
-"""Pretraining: from raw text to a model that continues it, by maximum likelihood of the next token."""
+"""Pretraining: from raw text to a model that continues it, by maximum likelihood of the next token.
+
+(An encoder, which sees the whole text, learns to tell masked tokens instead: `pretrain_encoder`.)
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,15 @@ from limpid.evaluation.bits_per_byte import score_text
 from limpid.inference.engine import Engine
 from limpid.inference.language_model import LanguageModel
 from limpid.inference.weights import inference_copy
+from limpid.models.bidirectional import Encoder
 from limpid.models.count import matmul_parameters
 from limpid.models.decoder import Decoder
-from limpid.models.registry import build
+from limpid.models.registry import FAMILIES, build
 from limpid.parallel.environment import World, enter
 from limpid.parallel.hardware import compute_dtype
 from limpid.stages.corpus import stores_for, test_split, tokenizer_for
 from limpid.stages.events import Event
+from limpid.stages.pretrain_encoder import masked_job
 from limpid.stages.questions import five_continuations
 from limpid.stages.recipe import Recipe
 from limpid.stages.training_run import Job, prepare_model, train_stage
@@ -53,6 +58,8 @@ def pretrain(
         world.wait()
         tokenizer = tokenizer_for(recipe, tokenizer_path or folder / "tokenizer.json")
         stores = stores_for(recipe, tokenizer, folder / "tokens", world)
+        if issubclass(FAMILIES[recipe.model.family_name].kind, Encoder):
+            return masked_job(recipe, world, tokenizer, stores)
         config = recipe.model.config(tokenizer.vocab_size)
         model = build(config, seed=recipe.train.seed)
         rows = max(1, recipe.train.tokens_per_step // config.context)

@@ -127,6 +127,25 @@ class ClassifySection(Section):
     baseline: bool = True
 
 
+class Seq2SeqSection(Section):
+    """path: sentence pairs: a catalogue name, a two-column file, or a list of two line-aligned files, source first.
+
+    validation, test: likewise; unset: the catalogue's own, else a twentieth each of ``path``. source_key, target_key:
+    the columns' names; unset: a table without a header. average: the last so many checkpoints are averaged at the end,
+    and kept if validation BLEU is higher so (Vaswani et al. 2017, section 6.1). beam, length_penalty: of the test.
+    """
+
+    path: str | tuple[str, str] = "multi30k-en-de"
+    validation: str | tuple[str, str] | None = None
+    test: str | tuple[str, str] | None = None
+    source_key: str = ""
+    target_key: str = ""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    average: Count = 5
+    beam: Count = 5
+    length_penalty: Annotated[float, Field(ge=0)] = 1.0
+
+
 class Recipe(Section):
     """One run, or one line of stages: ``data`` to ``eval`` shape pretraining, the later sections their own stage."""
 
@@ -141,6 +160,7 @@ class Recipe(Section):
     sft: SftSection = SftSection()
     grpo: GrpoSection = GrpoSection()
     classify: ClassifySection = ClassifySection()
+    seq2seq: Seq2SeqSection = Seq2SeqSection()
 
     def resolved(self, device: torch.device) -> Recipe:
         """What is saved with a run: every key that was left to be derived, written out."""

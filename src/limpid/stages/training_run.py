@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from limpid.checkpoint import store
 from limpid.checkpoint.shards import read_shards
@@ -16,8 +16,9 @@ from limpid.core.logging import MetricsLog
 from limpid.core.paths import RunLock, atomic_write_text, clean_leftovers, ensure_directory
 from limpid.core.recipe import dumps
 from limpid.core.signals import StopRequest
-from limpid.data.batches import Batches
+from limpid.data.batches import Batch, Batches
 from limpid.models.count import flops_per_token
+from limpid.models.model import Model
 from limpid.parallel.environment import World
 from limpid.parallel.hardware import (
     can_compile,
@@ -39,12 +40,15 @@ COMPILE_FROM = 1_000_000
 """Positions a run must compute before ``train.compile = auto`` finds compiling worth its time."""
 
 
+M = TypeVar("M", bound=Model)
+
+
 class Job(NamedTuple):
     """What one stage trains, once its folder is open.
 
     measure: held-out measures by name, cheap enough to take often. lower_is_better: the one that decides the best
     checkpoint. extra: more numbers for a step's line in the metrics. conclude: the summary's measures and answers.
-    note: what the user should know before it starts.
+    note: what the user should know before it starts. length: places of a typical row, for counting FLOPs; 0: context.
     """
 
     model: Any
@@ -54,17 +58,21 @@ class Job(NamedTuple):
     optimizers: Optimizers
     steps: int
     schedule: Callable[[int], float]
-    micro_rows: int
+    micro_rows: int | Callable[[Batch], int]
     measure: Callable[[], dict[str, float]]
     lower_is_better: str
     sample: Callable[[], tuple[str, str]] | None
     extra: Callable[[], Mapping[str, float]]
     conclude: Callable[[], dict[str, Any]]
     note: str = ""
+    length: int = 0
 
 
-def prepare_model(model: Any, recipe: Recipe, world: World, steps: int) -> tuple[Any, bool]:
-    """Move, share and, where it pays, compile a model; also whether it was compiled."""
+def prepare_model(model: M, recipe: Recipe, world: World, steps: int, *, dynamic: bool = False) -> tuple[M, bool]:
+    """Move, share and, where it pays, compile a model; also whether it was compiled.
+
+    dynamic: batches differ in shape, so that one compiled block must serve them all.
+    """
     keep_memory()
     model.to(world.device)
     dtype = compute_dtype(recipe.train.dtype, world.device)
@@ -73,8 +81,9 @@ def prepare_model(model: Any, recipe: Recipe, world: World, steps: int) -> tuple
     positions = steps * recipe.train.tokens_per_step
     compiled = can_compile() and positions >= COMPILE_FROM if wish == "auto" else wish
     if compiled:
-        for block in model.blocks:
-            block.compile(dynamic=False)
+        blocks: Any = model.blocks
+        for block in blocks:
+            block.compile(dynamic=dynamic)
     return model, compiled
 
 
@@ -157,7 +166,7 @@ def train_stage(
             if stopped and not last:
                 code = stop.code or 143
                 raise Interrupted(f"stopped at step {saved} of {job.steps}; --resume continues from there.", code)
-        flops = clock.tokens * flops_per_token(job.model, job.model.config.context)
+        flops = clock.tokens * flops_per_token(job.model, job.length or job.model.config.context)
         conclusion = job.conclude()
         summary = {
             "stage": stage,
@@ -223,5 +232,4 @@ def _restore(out: Path, job: Job, world: World) -> dict[str, Any]:
     store.load_tensors(job.model, read_shards(folder, "model"), str(folder))
     names = {p: name for name, p in job.model.named_parameters()}
     job.optimizers.load_tensors(names, read_shards(folder, "optimizer"))
-    state: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    return state
+    return store.state_of(folder)
