@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from limpid.checkpoint.hugging_face import gpt, llama
+from limpid.checkpoint.hugging_face import gpt, llama, transformer
 from limpid.checkpoint.hugging_face.fields import Fields
 from limpid.checkpoint.hugging_face.rows import Layout
 from limpid.core.errors import LimpidError, did_you_mean
@@ -23,6 +23,7 @@ class Table(NamedTuple):
 TABLES: dict[str, Table] = {
     "llama": Table(llama.MODEL_TYPES, llama.read, llama.layout),
     "gpt": Table(gpt.MODEL_TYPES, gpt.read, gpt.layout),
+    "transformer": Table(transformer.MODEL_TYPES, transformer.read, transformer.layout),
 }
 """Our family -> how it is converted."""
 

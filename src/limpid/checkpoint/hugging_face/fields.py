@@ -16,7 +16,7 @@ BOOKKEEPING = frozenset(
     use_cache initializer_range initializer_factor init_std pretraining_tp attention_dropout hidden_dropout_prob
     classifier_dropout summary_type summary_use_proj summary_activation summary_proj_to_labels summary_first_dropout
     bos_token_id eos_token_id pad_token_id sep_token_id decoder_start_token_id forced_eos_token_id forced_bos_token_id
-    bad_words_ids max_length min_length num_beams length_penalty early_stopping no_repeat_ngram_size normalize_before
+    bad_words_ids max_length min_length num_beams length_penalty early_stopping no_repeat_ngram_size
     task_specific_params label2id id2label num_labels problem_type finetuning_task output_attentions
     output_hidden_states output_router_logits return_dict chunk_size_feed_forward router_aux_loss_coef
     router_jitter_noise is_decoder is_encoder_decoder add_cross_attention cross_attention_hidden_size
