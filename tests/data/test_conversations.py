@@ -164,3 +164,16 @@ def test_grade(dialogues: Dialogues) -> None:
 def test_an_unknown_evaluation_names_the_nearest() -> None:
     with pytest.raises(LimpidError, match="Did you mean 'module'"):
         Dialogues().evaluation("modul")
+
+
+def test_rl_asks_in_wordings_that_fine_tuning_has_not_shown_and_no_evaluation_has(dialogues: Dialogues) -> None:
+    held_out = {c.messages[-2]["content"] for k in ("description", "arithmetic") for c in dialogues.evaluation(k)}
+    asked = [dialogues.rl_prompts(i) for i in range(2000)]
+    assert not held_out & {c.messages[-2]["content"] for c in asked}
+    for kind in ("description", "module", "signature", "arithmetic"):
+        phrasings = PHRASINGS[kind]
+        assert len(set(phrasings.all)) == len(phrasings.all)
+        of_kind = [c.phrasing for c in asked if c.kind == kind]
+        own = [p for p in of_kind if p >= len(phrasings.train) + len(phrasings.held_out)]
+        assert 0.2 < len(own) / len(of_kind) < 0.8
+        assert not set(of_kind) & set(phrasings.held_out_indices)

@@ -31,7 +31,7 @@ MIXTURE: dict[str, float] = {
     "identity": 0.02,
 }  # fmt: skip
 RL_MIXTURE: dict[str, float] = {
-    "description": 0.16, "module": 0.20, "signature": 0.16, "unknown": 0.36, "arithmetic": 0.12,
+    "description": 0.15, "module": 0.19, "signature": 0.16, "unknown": 0.40, "arithmetic": 0.10,
 }  # fmt: skip
 OPERATIONS: dict[str, float] = {"+": 0.5, "-": 0.5}
 SEVERAL_TURNS = 0.15  # of the training conversations have more than one question
@@ -116,19 +116,23 @@ class Dialogues:
     def _rng(self, purpose: str, index: int | str) -> random.Random:
         return random.Random(f"limpid {self.seed} {purpose} {index}")
 
-    def _one(self, rng: random.Random, kind: str, fakes: str) -> Conversation:
+    def _one(self, rng: random.Random, kind: str, purpose: Literal["train", "rl"]) -> Conversation:
+        def wording(kind: str) -> int:
+            phrasings = PHRASINGS[kind]
+            return rng.choice(phrasings.rl_indices) if purpose == "rl" else rng.randrange(len(phrasings.train))
+
         if kind in ASKED_OF_NAMES:
-            return _about(rng.choice(self.seen), kind, rng.randrange(len(PHRASINGS[kind].train)))
+            return _about(rng.choice(self.seen), kind, wording(kind))
         if kind == "unknown":
             asked = rng.choice(ASKED_OF_NAMES)
-            return _unknown(rng.choice(self.fakes[fakes]), asked, rng.randrange(len(PHRASINGS[asked].train)))
+            return _unknown(rng.choice(self.fakes[purpose]), asked, wording(asked))
         if kind == "arithmetic":
             while True:
                 operation = _choose(rng, OPERATIONS)
                 a, b = rng.randint(0, self.largest_operand), rng.randint(0, self.largest_operand)
                 if not is_held_out_sum(a, operation, b) and _is_asked(a, operation, b):
-                    return _sum(a, operation, b, rng.randrange(len(PHRASINGS[kind].train)))
-        return _talk(kind, rng.randrange(len(PHRASINGS[kind].train)))
+                    return _sum(a, operation, b, wording(kind))
+        return _talk(kind, wording(kind))
 
     def _held_out(self, kind: str) -> Iterator[Conversation]:
         if kind in ASKED_OF_NAMES:

@@ -1,4 +1,4 @@
-"""The wordings of the questions in conversations: for training, and others that only evaluations use."""
+"""The wordings of the questions in conversations: for fine-tuning, others for RL, and others for evaluations alone."""
 
 from __future__ import annotations
 
@@ -6,19 +6,30 @@ from typing import NamedTuple
 
 
 class Phrasings(NamedTuple):
-    """Templates with {name}, or {sum} ("3 + 4") or {words} ("3 plus 4"). The held-out ones never occur in training."""
+    """Templates with {name}, or {sum} ("3 + 4") or {words} ("3 plus 4").
+
+    The held-out ones never occur in training. RL asks in the ``train`` ones and in those of its own, ``rl``, which
+    fine-tuning has not shown: a model that errs only on unfamiliar wordings would have nothing to learn otherwise.
+    """
 
     train: tuple[str, ...]
     held_out: tuple[str, ...]
+    rl: tuple[str, ...] = ()
 
     @property
     def all(self) -> tuple[str, ...]:
         """What ``Conversation.phrasing`` indexes: the training ones first."""
-        return self.train + self.held_out
+        return self.train + self.held_out + self.rl
 
     @property
     def held_out_indices(self) -> range:
         return range(len(self.train), len(self.train) + len(self.held_out))
+
+    @property
+    def rl_indices(self) -> tuple[int, ...]:
+        """Those that RL may ask in, its own ones twice, since they teach more."""
+        own = range(len(self.train) + len(self.held_out), len(self.all))
+        return (*range(len(self.train)), *own, *own)
 
 
 PHRASINGS: dict[str, Phrasings] = {
@@ -55,6 +66,18 @@ PHRASINGS: dict[str, Phrasings] = {
             "What is the function {name} used for?",
             "Could you explain the purpose of {name}?",
         ),
+        (
+            "What would I do with {name}?",
+            "tell me the purpose of {name}",
+            "What is the job of {name}?",
+            "please describe {name}",
+            "Could you tell me what {name} is for?",
+            "what is the function {name} good for",
+            "Explain the use of {name} in Python.",
+            "I do not understand {name}. What does it do?",
+            "can you say what {name} does",
+            "What effect does {name} have?",
+        ),
     ),
     "module": Phrasings(
         (
@@ -86,6 +109,18 @@ PHRASINGS: dict[str, Phrasings] = {
             "please tell me the module that has {name}",
             "What module do I import {name} from?",
             "In which module of Python can I find {name}?",
+        ),
+        (
+            "Which module should I import for {name}?",
+            "tell me which module has {name}",
+            "what module is {name} part of",
+            "please name the module of {name}",
+            "Where in Python is {name}?",
+            "In what module does {name} live?",
+            "From where can I import {name}?",
+            "I need {name}. What do I import?",
+            "can you tell me where {name} is defined",
+            "Which part of the library holds {name}?",
         ),
     ),
     "signature": Phrasings(
@@ -119,6 +154,18 @@ PHRASINGS: dict[str, Phrasings] = {
             "Which arguments does the function {name} have?",
             "Can you show me the parameters of {name}?",
         ),
+        (
+            "what does {name} take",
+            "Please tell me the parameters of {name}.",
+            "Could you give me the signature of {name}?",
+            "how do I write a call of {name}",
+            "Which arguments can I give to {name}?",
+            "tell me what {name} takes as arguments",
+            "What are the arguments that the function {name} has?",
+            "Show me how {name} is called.",
+            "can you give me the arguments of {name}",
+            "I need the signature of {name}.",
+        ),
     ),
     "arithmetic": Phrasings(
         (
@@ -144,6 +191,14 @@ PHRASINGS: dict[str, Phrasings] = {
             "tell me how much {words} is",
             "Can you compute {sum}?",
             "what does {words} equal",
+        ),
+        (
+            "please work out {sum}",
+            "can you tell me {words}",
+            "What do I get for {sum}?",
+            "Find {sum}.",
+            "how much does {words} make",
+            "Could you calculate {sum}?",
         ),
     ),
     "greeting": Phrasings(
