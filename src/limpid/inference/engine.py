@@ -221,7 +221,13 @@ class Engine:
 
     @torch.inference_mode()
     def logits(self, ids: Sequence[int]) -> Tensor:
-        """(T, V) float32: the scores of every next token after each prefix of ``ids``."""
+        """(T, V) float32: the scores of every next token after each prefix of ``ids``.
+
+        Raises:
+            LimpidError: more tokens than the context.
+        """
+        if len(ids) > self.config.context:
+            raise LimpidError(f"the text has {len(ids)} tokens and this model's context is {self.config.context}.")
         hidden = self.model(torch.tensor([list(ids)], device=self.device), dtype=self.dtype)
         return self.model.head(hidden)[0].float()
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from limpid.models.model import Model
-from limpid.nn.attention import Context, LayerCache, cache_mask, segment_mask
+from limpid.nn.attention import Context, LayerCache, cache_mask, causal_mask, segment_mask
 from limpid.nn.dropout import Dropout
 from limpid.nn.heads import Embedding, LanguageModelHead
 from limpid.nn.position import Rotary
@@ -27,6 +27,7 @@ class Decoder(Model):
         positions: added to the embedding, (B, T) or (T,) -> (.., T, D): learned or sinusoidal; None: nothing is added.
         rotary: turns queries and keys in every block; None: they are left as they are.
         dropout: of the sum of embedding and positions.
+        windows: for each block, how many positions its queries see, their own counted; 0: all. None: all of them.
     """
 
     noun = "a decoder"
@@ -42,6 +43,7 @@ class Decoder(Model):
         positions: nn.Module | None = None,
         rotary: Rotary | None = None,
         dropout: float = 0.0,
+        windows: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -50,6 +52,7 @@ class Decoder(Model):
         self.rotary = rotary
         self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(blocks)
+        self.windows = list(windows) if windows is not None else [0] * len(self.blocks)
         self.norm = norm
         self.head = head
 
@@ -62,6 +65,7 @@ class Decoder(Model):
         positions: Tensor | None = None,
         cache: list[LayerCache] | None = None,
         seen: int | None = None,
+        penalties: list[Tensor] | None = None,
     ) -> Tensor:
         """Hidden states after the final norm.
 
@@ -72,6 +76,7 @@ class Decoder(Model):
             positions: (B, T) place of each token in its text; None: 0..T-1. With a cache these are also its slots.
             cache: one `LayerCache` a layer, written in place.
             seen: with a cache, how many of its slots may be looked at (at least the largest position + 1).
+            penalties: a list to which blocks append what they add to the loss, a mean a token (balance of experts).
 
         Returns:
             (B, T, D) in ``dtype``.
@@ -82,13 +87,16 @@ class Decoder(Model):
             x = x + self.positions(places)
         x = self.dropout(x.to(dtype))
         cos, sin = (None, None) if self.rotary is None else self.rotary(places)
-        mask, slots = None, None
-        if cache is not None:
-            slots = places.expand(ids.shape)
-            mask = cache_mask(slots, seen or cache[0].keys.shape[1], dtype)
-        elif segments is not None:
-            mask = segment_mask(segments, dtype)
-        context = Context(cos, sin, mask, slots)
-        for index, block in enumerate(self.blocks):
-            x = block(x, context, cache[index] if cache is not None else None)
+        slots = None if cache is None else places.expand(ids.shape)
+
+        def mask(window: int) -> Tensor | None:
+            if cache is not None and slots is not None:
+                return cache_mask(slots, seen or cache[0].keys.shape[1], dtype, window)
+            if segments is not None:
+                return segment_mask(segments, dtype, window)
+            return causal_mask(ids.shape[1], dtype, ids.device, window) if 0 < window < ids.shape[1] else None
+
+        contexts = {w: Context(cos, sin, mask(w), slots, ids, x, penalties) for w in sorted(set(self.windows))}
+        for index, (block, window) in enumerate(zip(self.blocks, self.windows, strict=True)):
+            x = block(x, contexts[window], cache[index] if cache is not None else None)
         return self.norm(x)

@@ -23,35 +23,45 @@ class LayerCache(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What every layer of one forward pass shares.
+    """What the layers of one forward pass share (those of another attention window have another mask).
 
     cos, sin: rotary tables of the queries, (T, C/2) or (B, T, C/2); None where queries and keys are not turned.
     mask: additive, (T, S) or (B, 1, T, S), 0 where a query may look and -inf where not; None is plain causal.
     slots: with a cache, where each new key goes: (B, T) integer; None without one.
+    ids: the tokens, (B, T), for layers that look up a table of their own. start: the residual stream as it entered the
+    first layer, (B, T, D). penalties: layers add to it what is to be added to the loss, a mean a token; None: nothing.
     """
 
     cos: Tensor | None
     sin: Tensor | None
     mask: Tensor | None
     slots: Tensor | None = None
+    ids: Tensor | None = None
+    start: Tensor | None = None
+    penalties: list[Tensor] | None = None
 
 
-def causal_mask(length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(T, T): each position sees itself and what came before."""
-    return torch.full((length, length), -math.inf, dtype=dtype, device=device).triu(1)
+def causal_mask(length: int, dtype: torch.dtype, device: torch.device, window: int = 0) -> Tensor:
+    """(T, T): each position sees itself and what came before; with a window, that many positions, itself counted."""
+    hidden = torch.full((length, length), -math.inf, dtype=dtype, device=device)
+    return hidden.triu(1) + hidden.tril(-window) if window else hidden.triu(1)
 
 
-def segment_mask(segments: Tensor, dtype: torch.dtype) -> Tensor:
-    """(B, 1, T, T) from segments (B, T): causal, and only within one's own document."""
+def segment_mask(segments: Tensor, dtype: torch.dtype, window: int = 0) -> Tensor:
+    """(B, 1, T, T) from segments (B, T): causal, and only within one's own document; window as in `causal_mask`."""
     length = segments.shape[1]
     same = segments[:, None, :, None] == segments[:, None, None, :]
-    visible = same & torch.ones(length, length, dtype=torch.bool, device=segments.device).tril()
+    earlier = torch.ones(length, length, dtype=torch.bool, device=segments.device).tril()
+    visible = same & (earlier.triu(1 - window) if window else earlier)
     return torch.zeros(visible.shape, dtype=dtype, device=segments.device).masked_fill(~visible, -math.inf)
 
 
-def cache_mask(slots: Tensor, length: int, dtype: torch.dtype) -> Tensor:
-    """(B, 1, T, S) for queries at ``slots`` (B, T) over the first ``length`` cache slots."""
-    hidden = torch.arange(length, device=slots.device) > slots[:, None, :, None]
+def cache_mask(slots: Tensor, length: int, dtype: torch.dtype, window: int = 0) -> Tensor:
+    """(B, 1, T, S) for queries at ``slots`` (B, T) over the first ``length`` cache slots; window as above."""
+    keys, queries = torch.arange(length, device=slots.device), slots[:, None, :, None]
+    hidden = keys > queries
+    if window:
+        hidden |= keys <= queries - window
     return torch.zeros(hidden.shape, dtype=dtype, device=slots.device).masked_fill(hidden, -math.inf)
 
 
@@ -113,7 +123,7 @@ class Attention(nn.Module):
     """Self-attention: grouped queries, rotary positions and QK-norm (Ainslie et al. 2023; Henry et al. 2020) optional.
 
     Shapes: x (B, T, D) -> (B, T, D). One product makes queries, keys and values. qkv_bias, output_bias: whether that
-    product, and the last one, add a bias (GPT-2: both, Qwen2: the first).
+    product, and the last one, add a bias (GPT-2: both, Qwen2: the first). values, (B, T, K, C): added to the values.
     """
 
     def __init__(
@@ -139,10 +149,14 @@ class Attention(nn.Module):
         self.kernel = AttentionKernel(dropout)
         self.output = Linear(n_head * head_dim, d_model, bias=output_bias, std=output_std)
 
-    def forward(self, x: Tensor, context: Context, cache: LayerCache | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, context: Context, cache: LayerCache | None = None, values: Tensor | None = None
+    ) -> Tensor:
         batch, length, _ = x.shape
         qkv = self.qkv(x).view(batch, length, -1, self.head_dim)  # (B, T, H + 2K, C)
         q, k, v = qkv.split((self.n_head, self.n_kv_head, self.n_kv_head), dim=2)
+        if values is not None:
+            v = v + values
         q, k = self.q_norm(q), self.k_norm(k)
         if context.cos is not None and context.sin is not None:
             q, k = rotate(q, context.cos, context.sin), rotate(k, context.cos, context.sin)

@@ -24,7 +24,20 @@ class Embedding(nn.Module):
 
 
 class LanguageModelHead(Linear):
-    """Hidden states (..., D) -> logits (..., V): one score for each token of the vocabulary."""
+    """Hidden states (..., D) -> logits (..., V): one score for each token of the vocabulary.
 
-    def __init__(self, d_model: int, vocab_size: int, *, std: float, bias: bool = False) -> None:
+    cap: logits are ``cap * tanh(raw / cap)`` and so stay within it (Gemma 2, section 2); 0: as they are. What makes
+    logits without this module (`summed_cross_entropy` does, slice by slice) must be given both weight and cap.
+    """
+
+    def __init__(self, d_model: int, vocab_size: int, *, std: float, bias: bool = False, cap: float = 0.0) -> None:
         super().__init__(d_model, vocab_size, std=std, bias=bias)
+        self.cap = cap
+
+    def forward(self, x: Tensor) -> Tensor:
+        return soft_cap(super().forward(x), self.cap)
+
+
+def soft_cap(logits: Tensor, cap: float) -> Tensor:
+    """``cap * tanh(logits / cap)``, in float32; 0 leaves them alone."""
+    return cap * torch.tanh(logits.float() / cap) if cap else logits

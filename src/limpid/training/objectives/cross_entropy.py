@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from limpid.nn.heads import soft_cap
+
 CHUNK_LOGITS = 1 << 20
 """Logits held at once, in elements: small enough to stay in cache on a CPU."""
 
@@ -24,6 +26,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         weights: Tensor,
         z_loss: float,
         smoothing: float,
+        cap: float,
         chunk: int,
     ) -> Tensor:
         matrix = weight.to(hidden.dtype)
@@ -33,7 +36,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         for begin in range(0, hidden.shape[0], chunk):
             part = slice(begin, begin + chunk)
-            logits = _logits(hidden[part], matrix, bias)  # (n, V)
+            logits = _logits(hidden[part], matrix, bias, cap)  # (n, V)
+            slope = 1 - (logits / cap).square() if cap else None  # of the cap: the derivative of tanh
             log_sum = logits.logsumexp(-1)
             chosen = logits.gather(1, targets[part, None]).squeeze(1)
             if smoothing:
@@ -46,6 +50,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             if smoothing:
                 d_logits.sub_(smoothing / logits.shape[1])
             d_logits.scatter_add_(1, targets[part, None], torch.full_like(w, smoothing - 1.0)[:, None])
+            if slope is not None:
+                d_logits.mul_(slope)
             d_logits.mul_(w[:, None])
             if d_bias is not None:
                 d_bias += d_logits.sum(0)
@@ -60,13 +66,13 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         d_hidden, d_weight, d_bias = ctx.saved_tensors
         (scale,) = grads
         d_bias = None if d_bias is None else d_bias * scale
-        return d_hidden * scale.to(d_hidden.dtype), d_weight * scale, d_bias, None, None, None, None, None
+        return d_hidden * scale.to(d_hidden.dtype), d_weight * scale, d_bias, None, None, None, None, None, None
 
 
-def _logits(hidden: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
+def _logits(hidden: Tensor, matrix: Tensor, bias: Tensor | None, cap: float) -> Tensor:
     """(n, V) float32."""
     logits = (hidden @ matrix.T).float()
-    return logits if bias is None else logits + bias
+    return soft_cap(logits if bias is None else logits + bias, cap)
 
 
 def summed_cross_entropy(
@@ -78,6 +84,7 @@ def summed_cross_entropy(
     bias: Tensor | None = None,
     z_loss: float = 0.0,
     label_smoothing: float = 0.0,
+    cap: float = 0.0,
 ) -> Tensor:
     """``sum(weights * -log softmax(hidden @ weight.T)[targets])``, a float32 scalar, in nats.
 
@@ -90,6 +97,7 @@ def summed_cross_entropy(
         z_loss: coefficient of ``log(sum(exp(logits)))**2`` (Chowdhery et al. 2022, section 5), kept per target.
         label_smoothing: share of the target's probability that is spread evenly over the vocabulary, the target
             included (Szegedy et al. 2016, section 7; .1 in Vaswani et al. 2017).
+        cap: the output head's bound on its logits (`LanguageModelHead`), 0 for none.
 
     Without gradients neither z_loss nor label_smoothing counts: what is measured is the plain cross-entropy.
 
@@ -102,9 +110,9 @@ def summed_cross_entropy(
         hidden, targets, flat = hidden[keep], targets[keep], flat[keep]
     chunk = max(64, CHUNK_LOGITS // weight.shape[0])
     if torch.is_grad_enabled():
-        return _ChunkedCrossEntropy.apply(hidden, weight, bias, targets, flat, z_loss, label_smoothing, chunk)
+        return _ChunkedCrossEntropy.apply(hidden, weight, bias, targets, flat, z_loss, label_smoothing, cap, chunk)
     total = torch.zeros((), dtype=torch.float32, device=hidden.device)
     matrix = weight.to(hidden.dtype)
     for h, t, w in zip(hidden.split(chunk), targets.split(chunk), flat.split(chunk), strict=True):
-        total += (w * torch.nn.functional.cross_entropy(_logits(h, matrix, bias), t, reduction="none")).sum()
+        total += (w * torch.nn.functional.cross_entropy(_logits(h, matrix, bias, cap), t, reduction="none")).sum()
     return total

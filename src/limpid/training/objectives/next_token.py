@@ -19,11 +19,19 @@ class Objective(Protocol):
 
 
 class NextToken(NamedTuple):
-    """Summed weighted cross-entropy of a batch, in nats. dtype: the compute dtype."""
+    """Summed weighted cross-entropy of a batch, in nats. dtype: the compute dtype.
+
+    What the model's layers add to the loss (the balance of experts) counts once for each weighted token. It is a mean
+    over the tokens computed together, so micro-batches, unlike the cross-entropy, are not quite one large batch.
+    """
 
     dtype: torch.dtype
     z_loss: float = 0.0
 
     def __call__(self, model: Decoder, batch: Batch) -> Tensor:
-        hidden = model(batch.inputs, dtype=self.dtype, segments=batch.segments)
-        return summed_cross_entropy(hidden, model.head.weight, batch.targets, batch.weights, z_loss=self.z_loss)
+        penalties: list[Tensor] = []
+        hidden = model(batch.inputs, dtype=self.dtype, segments=batch.segments, penalties=penalties)
+        loss = summed_cross_entropy(
+            hidden, model.head.weight, batch.targets, batch.weights, z_loss=self.z_loss, cap=model.head.cap
+        )
+        return loss + batch.weights.sum() * sum(penalties) if penalties else loss

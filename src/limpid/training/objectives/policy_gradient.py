@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from limpid.data.batches import Batch
@@ -38,7 +37,7 @@ class PolicyGradient:
         assert batch.advantages is not None
         answer = batch.weights > 0
         hidden = model(batch.inputs, dtype=self.dtype, segments=batch.segments)[answer]  # (N, D)
-        logits = F.linear(hidden, model.head.weight.to(self.dtype)).float()  # (N, V)
+        logits = model.head(hidden).float()  # (N, V)
         with torch.no_grad():
             other = self.reference(batch.inputs, dtype=self.dtype, segments=batch.segments)[answer]
             reference = self.reference.head(other).float().log_softmax(-1)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from limpid.data.task_batches import TaskBatch
 from limpid.models.task import TaskConfig, TaskModel
+from limpid.nn.heads import LanguageModelHead
 from limpid.training.objectives.cross_entropy import summed_cross_entropy
 
 
@@ -34,9 +35,13 @@ class TaskLoss(NamedTuple):
         share = self.lm_weight / predicted.sum(1).clamp(min=1)  # (B,)
         weights = (places < predicted[:, :, None]) * share[:, None, None]  # (B, S, T - 1)
         hidden = output.hidden[:, :, :-1]
-        head: Tensor = model.backbone.head.weight  # type: ignore[union-attr, assignment]
+        head: LanguageModelHead = model.backbone.head  # type: ignore[assignment]
         return loss + summed_cross_entropy(
-            hidden.flatten(0, 1), head, batch.inputs[:, :, 1:].flatten(0, 1), weights.flatten(0, 1)
+            hidden.flatten(0, 1),
+            head.weight,
+            batch.inputs[:, :, 1:].flatten(0, 1),
+            weights.flatten(0, 1),
+            cap=head.cap,
         )
 
 
