@@ -1,66 +1,17 @@
-"""The llama family against transformers, and against itself."""
+"""The llama family against transformers in the shapes it is trained in here, and against itself."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 import torch
 from tests.conftest import random_llama
+from tests.models.references import reference
 from torch import Tensor
 
-from limpid.models.decoder import Decoder
 from limpid.models.llama import LlamaConfig
 from limpid.models.registry import build
-from limpid.nn.attention import Attention
-from limpid.nn.feedforward import SwiGLU
 
 SHAPE = {"vocab_size": 97, "context": 64, "d_model": 32, "n_layer": 3, "head_dim": 8, "d_ff": 56, "n_head": 4}
-
-
-def reference(model: Decoder) -> Any:
-    """transformers' model of the same shape, every tensor copied over one by one."""
-    from transformers import LlamaConfig as TheirLlama
-    from transformers import LlamaForCausalLM, Qwen3ForCausalLM
-    from transformers import Qwen3Config as TheirQwen
-
-    config = model.config
-    shape = {
-        "vocab_size": config.vocab_size, "hidden_size": config.d_model, "intermediate_size": config.d_ff,
-        "num_hidden_layers": config.n_layer, "num_attention_heads": config.n_head,
-        "num_key_value_heads": config.n_kv_head, "head_dim": config.head_dim, "rms_norm_eps": config.norm_eps,
-        "max_position_embeddings": config.context, "tie_word_embeddings": config.tie_embeddings,
-        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_base}, "attn_implementation": "eager",
-        "bos_token_id": None, "eos_token_id": None, "pad_token_id": None,
-    }  # fmt: skip
-    theirs = Qwen3ForCausalLM(TheirQwen(**shape)) if config.qk_norm else LlamaForCausalLM(TheirLlama(**shape))
-    tensors = {"model.embed_tokens.weight": model.embedding.weight, "model.norm.weight": model.norm.weight}
-    tensors["lm_head.weight"] = model.head.weight
-    widths = [config.n_head * config.head_dim, config.n_kv_head * config.head_dim, config.n_kv_head * config.head_dim]
-    for number, block in enumerate(model.blocks):
-        at = f"model.layers.{number}."
-        attention, feed_forward = block.attention, block.feed_forward
-        assert isinstance(attention, Attention)
-        assert isinstance(feed_forward, SwiGLU)
-        q, k, v = attention.qkv.weight.split(widths)
-        gate, up = feed_forward.gate_up.weight.chunk(2)
-        tensors |= {
-            f"{at}input_layernorm.weight": block.attention_norm.weight,
-            f"{at}post_attention_layernorm.weight": block.feed_forward_norm.weight,
-            f"{at}self_attn.q_proj.weight": q, f"{at}self_attn.k_proj.weight": k, f"{at}self_attn.v_proj.weight": v,
-            f"{at}self_attn.o_proj.weight": attention.output.weight,
-            f"{at}mlp.gate_proj.weight": gate, f"{at}mlp.up_proj.weight": up,
-            f"{at}mlp.down_proj.weight": feed_forward.down.weight,
-        }  # fmt: skip
-        if config.qk_norm:
-            tensors[f"{at}self_attn.q_norm.weight"] = attention.q_norm.weight
-            tensors[f"{at}self_attn.k_norm.weight"] = attention.k_norm.weight
-    names = dict(theirs.named_parameters(remove_duplicate=False))
-    assert names.keys() == tensors.keys()
-    with torch.no_grad():
-        for name, parameter in names.items():
-            parameter.copy_(tensors[name])
-    return theirs.eval()
 
 
 def random_ids(rows: int, length: int, vocab_size: int, seed: int = 0) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from limpid.core.errors import LimpidError
 from limpid.core.recipe import dumps, override, parse
 from limpid.models import registry
-from limpid.models.count import parameters
+from limpid.models.count import matmul_parameters, parameters
 from limpid.models.decoder import Decoder
 from limpid.models.model import Model
 from limpid.models.registry import FAMILIES, PRESETS, assemble, build, config_from_table, preset_config, with_dropout
@@ -105,3 +105,39 @@ def test_a_family_of_another_kind_is_refused_in_one_line(monkeypatch: pytest.Mon
     assert section.config(10, kind=Other).vocab_size == 10
     with pytest.raises(LimpidError, match="a other model is an encoder, and a decoder is needed here"):
         section.config(10)
+
+
+@pytest.mark.parametrize(
+    ("preset", "count"),
+    [
+        ("llama2-7b", 6_738_415_616),
+        ("llama2-70b", 68_976_648_192),
+        ("llama3-8b", 8_030_261_248),
+        ("llama3-70b", 70_553_706_496),
+        ("llama3.1-405b", 405_853_388_800),
+        ("llama3.2-1b", 1_235_814_400),
+        ("llama3.2-3b", 3_212_749_824),
+        ("mistral-7b", 7_241_732_096),
+        ("mixtral-8x7b", 46_702_792_704),
+        ("qwen2-0.5b", 494_032_768),
+        ("qwen2-1.5b", 1_543_714_304),
+        ("qwen2-7b", 7_615_616_512),
+        ("qwen2-72b", 72_706_203_648),
+        ("qwen3-0.6b", 596_049_920),
+        ("qwen3-4b", 4_022_468_096),
+        ("qwen3-8b", 8_190_735_360),
+        ("qwen3-14b", 14_768_307_200),
+        ("qwen3-32b", 32_762_123_264),
+        ("qwen3-30b-a3b", 30_532_122_624),
+        ("qwen3-235b-a22b", 235_093_634_560),
+    ],
+)
+def test_presets_have_the_number_of_parameters_of_the_published_weights(preset: str, count: int) -> None:
+    """As summed over the safetensors headers of the published checkpoints."""
+    assert parameters(assemble(preset_config(preset))) == count
+
+
+def test_experts_count_only_where_they_are_taken() -> None:
+    """12.9 billion of Mixtral's parameters serve a token (Jiang et al. 2024, section 1), its token table included."""
+    model = assemble(preset_config("mixtral-8x7b"))
+    assert matmul_parameters(model) + model.embedding.weight.numel() == pytest.approx(12.9e9, rel=0.005)

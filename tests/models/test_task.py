@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from tests.conftest import random_llama
-from tests.models.test_gpt import random_gpt
-from tests.models.test_gpt import reference as reference_gpt
-from tests.models.test_llama import reference as reference_llama
+from tests.models.references import reference
+from tests.models.variants import random_decoder
 from torch import Tensor
 
 from limpid.core.errors import LimpidError
@@ -44,7 +43,7 @@ def test_llama_classification_is_that_of_transformers_under_padding() -> None:
 
     backbone = random_llama(0, qk_norm=False)
     model = task_model(backbone, "single", 3)
-    causal = reference_llama(backbone)
+    causal = reference(backbone)
     causal.config.num_labels, causal.config.pad_token_id = 3, 0
     theirs = LlamaForSequenceClassification(causal.config).eval()
     theirs.model.load_state_dict(causal.model.state_dict())
@@ -58,9 +57,9 @@ def test_llama_classification_is_that_of_transformers_under_padding() -> None:
 def test_gpt2_classification_is_that_of_transformers_under_padding() -> None:
     from transformers import GPT2ForSequenceClassification
 
-    backbone = random_gpt(0)
+    backbone = random_decoder("gpt2", 0)
     model = task_model(backbone, "pair", 2)
-    causal = reference_gpt(backbone)
+    causal = reference(backbone)
     causal.config.num_labels, causal.config.pad_token_id = 2, 0
     theirs = GPT2ForSequenceClassification(causal.config).eval()
     theirs.transformer.load_state_dict(causal.transformer.state_dict())
@@ -74,11 +73,11 @@ def test_gpt2_classification_is_that_of_transformers_under_padding() -> None:
 def test_gpt1_choices_are_those_of_transformers_double_heads() -> None:
     from transformers import OpenAIGPTDoubleHeadsModel
 
-    backbone = random_gpt(1, norm="post", d_ff=128, d_model=32, n_head=4)
+    backbone = random_decoder("gpt1", 1)
     model = task_model(backbone, "choice")
     with torch.no_grad():
         model.head.bias.fill_(0.3)
-    causal = reference_gpt(backbone)
+    causal = reference(backbone)
     causal.config.num_labels = 1
     theirs = OpenAIGPTDoubleHeadsModel(causal.config).eval()
     theirs.transformer.load_state_dict(causal.transformer.state_dict())

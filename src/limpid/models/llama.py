@@ -1,25 +1,32 @@
-"""The llama family: the decoder of Llama 2/3 and Qwen3 (RMSNorm, RoPE, SwiGLU, grouped queries, optional QK-norm)."""
+"""The llama family: the decoders of Llama 2/3, Mistral, Mixtral and Qwen2/3 (RMSNorm, RoPE, SwiGLU, GQA)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from limpid.core.recipe import Section
 from limpid.models.decoder import Decoder
 from limpid.models.model import Count, Share
 from limpid.nn.attention import Attention
 from limpid.nn.block import PreNormBlock
+from limpid.nn.experts import ExpertsBlock, MixtureOfExperts
 from limpid.nn.feedforward import SwiGLU
 from limpid.nn.heads import Embedding, LanguageModelHead
 from limpid.nn.norm import RMSNorm
 from limpid.nn.position import Rotary
+from limpid.nn.rope_scaling import RopeScaling
 
 
 class LlamaConfig(Section):
-    """Every number that shapes a llama model; saved beside its weights."""
+    """Every number that shapes a llama model; saved beside its weights.
+
+    qkv_bias: Qwen2's. rope_scaling: for contexts longer than those trained on. window: how many positions attention
+    sees, its own counted; 0: all. n_expert: 0 is one dense layer; else so many of width d_ff, of which each token takes
+    experts_per_token, their weights scaled to sum to one or not. balance_loss: weight of the loss that keeps them busy.
+    """
 
     family: Literal["llama"] = "llama"
     vocab_size: Count
@@ -31,8 +38,15 @@ class LlamaConfig(Section):
     head_dim: Count
     d_ff: Count
     qk_norm: bool = True
+    qkv_bias: bool = False
     tie_embeddings: bool = False
-    rope_base: float = 10_000.0
+    rope_base: Annotated[float, Field(gt=1)] = 10_000.0
+    rope_scaling: RopeScaling | None = None
+    window: Annotated[int, Field(ge=0)] = 0
+    n_expert: Annotated[int, Field(ge=0)] = 0
+    experts_per_token: Count = 2
+    normalise_experts: bool = True
+    balance_loss: Annotated[float, Field(ge=0)] = 0.01
     norm_eps: float = 1e-6
     dropout: Share = 0.0
 
@@ -42,6 +56,8 @@ class LlamaConfig(Section):
             raise ValueError(f"n_head {self.n_head} must be a multiple of n_kv_head {self.n_kv_head}")
         if self.head_dim % 2:
             raise ValueError(f"head_dim {self.head_dim} must be even, since rotary positions turn pairs")
+        if 0 < self.n_expert < self.experts_per_token:
+            raise ValueError(f"experts_per_token {self.experts_per_token} is more than n_expert {self.n_expert}")
         return self
 
 
@@ -62,9 +78,6 @@ def dial(depth: int, given: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-PRESETS: dict[str, dict[str, Any]] = {}
-
-
 def llama(config: LlamaConfig) -> Decoder:
     """The model of a config. The residual branches' last matrices start at zero: every block begins as the identity."""
     embedding = Embedding(config.vocab_size, config.d_model, std=0.02 if config.tie_embeddings else 1.0)
@@ -74,23 +87,28 @@ def llama(config: LlamaConfig) -> Decoder:
     return Decoder(
         config,
         embedding=embedding,
-        rotary=Rotary(config.head_dim, config.rope_base),
+        rotary=Rotary(config.head_dim, config.rope_base, config.rope_scaling),
         blocks=[_block(config) for _ in range(config.n_layer)],
         norm=RMSNorm(config.d_model, eps=config.norm_eps),
         head=head,
         dropout=config.dropout,
+        windows=[config.window] * config.n_layer,
     )
 
 
 def _block(config: LlamaConfig) -> PreNormBlock:
     attention = Attention(
         config.d_model, config.n_head, config.n_kv_head, config.head_dim,
-        qk_norm=config.qk_norm, norm_eps=config.norm_eps, dropout=config.dropout, output_std=0.0,
+        qk_norm=config.qk_norm, qkv_bias=config.qkv_bias, norm_eps=config.norm_eps, dropout=config.dropout,
+        output_std=0.0,
     )  # fmt: skip
-    return PreNormBlock(
-        attention,
-        SwiGLU(config.d_model, config.d_ff, output_std=0.0),
-        RMSNorm(config.d_model, eps=config.norm_eps),
-        RMSNorm(config.d_model, eps=config.norm_eps),
-        dropout=config.dropout,
-    )
+    norms = [RMSNorm(config.d_model, eps=config.norm_eps) for _ in range(2)]
+    if not config.n_expert:
+        return PreNormBlock(
+            attention, SwiGLU(config.d_model, config.d_ff, output_std=0.0), *norms, dropout=config.dropout
+        )
+    experts = MixtureOfExperts(
+        config.n_expert, config.experts_per_token, config.d_model, config.d_ff,
+        normalise=config.normalise_experts, output_std=0.0,
+    )  # fmt: skip
+    return ExpertsBlock(attention, experts, *norms, dropout=config.dropout, balance_loss=config.balance_loss)

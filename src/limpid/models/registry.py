@@ -12,18 +12,20 @@ from torch import nn
 
 from limpid.core.errors import LimpidError, did_you_mean
 from limpid.core.recipe import Section, parse
-from limpid.models import encoder, gpt, llama, transformer
+from limpid.models import encoder, gpt, llama, speedrun, transformer
 from limpid.models.bidirectional import Encoder
 from limpid.models.decoder import Decoder
 from limpid.models.encoder import EncoderConfig
 from limpid.models.encoder_decoder import EncoderDecoder
 from limpid.models.gpt import GptConfig
 from limpid.models.llama import LlamaConfig
+from limpid.models.llama_presets import LLAMA_PRESETS
 from limpid.models.model import Model
+from limpid.models.speedrun import SpeedrunConfig
 from limpid.models.task import TaskConfig, TaskModel
 from limpid.models.transformer import TransformerConfig
 
-DecoderConfig = LlamaConfig | GptConfig
+DecoderConfig = LlamaConfig | GptConfig | SpeedrunConfig
 M = TypeVar("M", bound=Model)
 
 
@@ -44,8 +46,9 @@ class Family(NamedTuple):
 
 
 FAMILIES: dict[str, Family] = {
-    "llama": Family(Decoder, LlamaConfig, llama.llama, llama.dial, llama.PRESETS),
+    "llama": Family(Decoder, LlamaConfig, llama.llama, llama.dial, LLAMA_PRESETS),
     "gpt": Family(Decoder, GptConfig, gpt.gpt, gpt.dial, gpt.PRESETS),
+    "speedrun": Family(Decoder, SpeedrunConfig, speedrun.speedrun, speedrun.dial, speedrun.PRESETS),
     "encoder": Family(Encoder, EncoderConfig, encoder.encoder, encoder.dial, encoder.PRESETS),
     "transformer": Family(
         EncoderDecoder, TransformerConfig, transformer.transformer, transformer.dial, transformer.PRESETS

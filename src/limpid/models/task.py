@@ -12,6 +12,7 @@ from limpid.core.recipe import Section
 from limpid.models.gpt import GptConfig
 from limpid.models.llama import LlamaConfig
 from limpid.models.model import Model
+from limpid.models.speedrun import SpeedrunConfig
 from limpid.nn.dropout import Dropout
 from limpid.nn.task_heads import ClassificationHead, Pooling, ScalarHead, SimilarityHead, pool
 
@@ -38,7 +39,7 @@ class TaskConfig(Section):
     """
 
     family: Literal["task"] = "task"
-    backbone: Annotated[LlamaConfig | GptConfig, Field(discriminator="family")]
+    backbone: Annotated[LlamaConfig | GptConfig | SpeedrunConfig, Field(discriminator="family")]
     task: Task
     outputs: Annotated[int, Field(ge=1)] = 1
     labels: tuple[str, ...] = ()

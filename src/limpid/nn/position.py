@@ -7,20 +7,29 @@ import math
 import torch
 from torch import Tensor, nn
 
+from limpid.nn.rope_scaling import RopeScaling
 
-def rope_tables(positions: Tensor, head_dim: int, base: float) -> tuple[Tensor, Tensor]:
+
+def rope_tables(
+    positions: Tensor, head_dim: int, base: float, scaling: RopeScaling | None = None
+) -> tuple[Tensor, Tensor]:
     """Cosines and sines of rotary position embedding (Su et al. 2021, section 3.4.2).
 
     Args:
         positions: (T,) or (B, T), integer.
         head_dim: C, even; pair i turns by ``position * base**(-2i/C)`` radians.
         base: theta, 10,000 in the paper; larger bases turn more slowly and serve longer contexts.
+        scaling: how the pairs are slowed past the context they were trained for.
 
     Returns:
         cos, sin: positions.shape + (C/2,), float32.
     """
     frequencies = base ** (-torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float32) / head_dim)
+    if scaling is not None:
+        frequencies = scaling.slowed(frequencies, base)
     angles = positions[..., None].float() * frequencies
+    if scaling is not None and scaling.length != 1:
+        return angles.cos() * scaling.length, angles.sin() * scaling.length
     return angles.cos(), angles.sin()
 
 
@@ -37,12 +46,12 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 class Rotary(nn.Module):
     """Rotary position embedding: positions (T,) or (B, T) -> cosines and sines for `rotate`. It holds no weights."""
 
-    def __init__(self, head_dim: int, base: float) -> None:
+    def __init__(self, head_dim: int, base: float, scaling: RopeScaling | None = None) -> None:
         super().__init__()
-        self.head_dim, self.base = head_dim, base
+        self.head_dim, self.base, self.scaling = head_dim, base, scaling
 
     def forward(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        return rope_tables(positions, self.head_dim, self.base)
+        return rope_tables(positions, self.head_dim, self.base, self.scaling)
 
 
 class LearnedPositions(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import torch
 from pydantic import Field
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from limpid.core.recipe import Section
+from limpid.nn.heads import Embedding
+from limpid.nn.position import LearnedPositions
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -64,7 +66,8 @@ def orthogonalise(stack: Tensor, dtype: torch.dtype, steps: int = 5) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalised: every direction of a matrix moves by the same amount (Jordan et al. 2024).
 
-    Matrices of one shape are stacked and orthogonalised together. Nesterov momentum; decoupled weight decay; the
+    Matrices of one shape are stacked and orthogonalised together; a parameter of three dimensions is a stack of them
+    (the experts of a layer). Nesterov momentum; decoupled weight decay; the
     step is scaled by sqrt(max(1, rows/columns)). A sharded (DTensor) gradient is gathered whole for the iteration,
     which runs in ``dtype``: the compute dtype of the model.
     """
@@ -89,7 +92,7 @@ class Muon(torch.optim.Optimizer):
                 update = p.grad.lerp(state["momentum"], group["momentum"])
                 alike[p.shape].append((p, update.full_tensor() if isinstance(update, DTensor) else update))
             for shape, members in alike.items():
-                scale = max(1.0, shape[0] / shape[1]) ** 0.5
+                scale = max(1.0, shape[-2] / shape[-1]) ** 0.5
                 directions = orthogonalise(torch.stack([update for _, update in members]), self.dtype)
                 for (matrix, _), direction in zip(members, directions.float().unbind(), strict=True):
                     matrix.mul_(1 - group["lr"] * group["weight_decay"])
@@ -143,16 +146,44 @@ class Optimizers:
             owner[p].state[p][state_key] = _shared_like(p, value) if value.shape == p.shape else value
 
 
+class _Sorted(NamedTuple):
+    """A model's parameters by the treatment they get."""
+
+    matrices: list[nn.Parameter]
+    tables: list[nn.Parameter]
+    head: list[nn.Parameter]
+    scalars: list[nn.Parameter]
+
+
+def _sorted(model: nn.Module) -> _Sorted:
+    """tables: looked up by token or position. head: the output matrices (a task model has two), unless one is a table
+    too. scalars: all that has one dimension (norms, biases, scalars). matrices: the rest."""
+    named = list(model.named_parameters())
+    lookup = {m.weight for m in model.modules() if isinstance(m, Embedding | LearnedPositions)}
+    wide = [("head" in name.split("."), p) for name, p in named if p.dim() >= 2 and p not in lookup]
+    return _Sorted(
+        matrices=[p for is_head, p in wide if not is_head],
+        tables=[p for _, p in named if p in lookup],
+        head=[p for is_head, p in wide if is_head],
+        scalars=[p for _, p in named if p.dim() < 2],
+    )
+
+
+def training_bytes(model: nn.Module, kind: str = "muon") -> int:
+    """Memory of a training run's float32 weights, gradients and optimizer state; activations come on top.
+
+    AdamW keeps two numbers a parameter; Muon, for the matrices, one.
+    """
+    all_numbers = sum(p.numel() for p in model.parameters())
+    saved = sum(p.numel() for p in _sorted(model).matrices) if kind == "muon" else 0
+    return 4 * (4 * all_numbers - saved)
+
+
 def build_optimizers(model: nn.Module, section: OptimSection, d_model: int, dtype: torch.dtype) -> Optimizers:
     """AdamW over everything, or Muon (iterating in ``dtype``) over the blocks' matrices and AdamW over the rest."""
-    named = list(model.named_parameters())
-    blocks = [p for name, p in named if p.dim() >= 2 and "blocks." in name]
-    heads = {name for name, _ in named if "head" in name.split(".")}  # a task model has two
-    head = [p for name, p in named if p.dim() >= 2 and name in heads]
-    embedding = [p for name, p in named if p.dim() >= 2 and "blocks." not in name and name not in heads]
-    scalars = [p for _, p in named if p.dim() < 2]
+    blocks, embedding, head, scalars = _sorted(model)
     betas = (section.beta1, section.beta2)
-    fused = not any(isinstance(p, DTensor) for _, p in named)
+    fused = not any(isinstance(p, DTensor) for p in model.parameters())
     if section.kind == "adamw":
         lr = section.matrix_lr
         groups = [
