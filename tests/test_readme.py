@@ -116,12 +116,12 @@ def test_the_python_program(workplace):
 
 
 def test_every_command_of_the_readme_is_tried_here():
-    verbs = ("pretrain", "generate", "chat", "export", "import", "classify", "seq2seq", "translate")
+    verbs = ("pretrain", "generate", "chat", "export", "import", "classify", "seq2seq", "translate", "models")
     tried = sum(len(commands(verb)) for verb in verbs)
     written = len(
         re.findall(r"(?:\.venv/bin/|-m )limpid \w", "".join(text for language, text in BLOCKS if not language))
     )
-    assert tried == written >= 6
+    assert tried == written >= 8
 
 
 def test_translation(workplace):
@@ -134,3 +134,8 @@ def test_translation(workplace):
         assert "sacrebleu signature" in limpid([*arguments[:at], *own, *arguments[at:]], workplace)
     for arguments in commands("translate"):
         assert "%" in limpid(arguments, workplace)
+
+
+@pytest.mark.parametrize("arguments", commands("models"), ids=" ".join)
+def test_models_are_listed(workplace, arguments):
+    assert "gpt2-xl" in limpid(arguments, workplace)

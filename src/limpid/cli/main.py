@@ -38,6 +38,7 @@ VERBS: dict[str, str] = {
     "import": "Bring a model in Hugging Face's form into a run.",
     "export": "Write a run for transformers and vLLM, for llama.cpp, or as two files.",
     "runs": "List the runs, or show one.",
+    "models": "List model families and presets: parameters, and the memory they need.",
 }
 MISUSE = 2  # the exit code of a command line that cannot be understood
 

@@ -20,3 +20,8 @@ def allocate(config: Any, rows: int, slots: int, dtype: torch.dtype, device: tor
 def layers(block: Tensor, rows: slice) -> Cache:
     """Views of some rows: one `LayerCache` a layer."""
     return [LayerCache(keys, values) for keys, values in zip(block[::2, rows], block[1::2, rows], strict=True)]
+
+
+def cache_bytes(config: Any, rows: int, slots: int, dtype: torch.dtype) -> int:
+    """Memory of what `allocate` makes."""
+    return 2 * config.n_layer * rows * slots * config.n_kv_head * config.head_dim * dtype.itemsize
