@@ -15,7 +15,7 @@ from tests.checkpoint.hugging_face.test_export import random_gpt, save_run
 from tests.conftest import TEXTS, random_llama
 
 from limpid.checkpoint.parity import TEXTS as PARITY_TEXTS
-from limpid.checkpoint.two_files import PROGRAM, load_program, tokenizer_notes
+from limpid.checkpoint.two_files import PROGRAM, config_notes, load_program, tokenizer_notes
 from limpid.core.errors import LimpidError
 from limpid.inference.language_model import LanguageModel
 from limpid.inference.weights import inference_copy
@@ -28,6 +28,9 @@ BPE = train(TokenizerSection(kind="bpe", vocab_size=320), TEXTS)
 MODELS = {
     "llama": lambda: random_llama(),
     "llama-tied": lambda: random_llama(qk_norm=False, tie_embeddings=True, n_kv_head=4, rope_base=300.0),
+    "qwen2-window": lambda: random_llama(qk_norm=False, qkv_bias=True, window=9),
+    "mixtral": lambda: random_llama(qk_norm=False, n_expert=5),
+    "qwen3-moe": lambda: random_llama(n_expert=5, experts_per_token=3, normalise_experts=False),
     "gpt2": lambda: random_gpt(),
     "gpt1": lambda: random_gpt(norm="post", activation="gelu", tie_embeddings=False),
     "gpt-classical": lambda: random_gpt(activation="relu", positions="sinusoidal"),
@@ -48,7 +51,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def twin(model: Decoder) -> object:
     """run.py's model with the weights of ours."""
     weights = {name: parameter.detach().numpy() for name, parameter in model.named_parameters()}
-    return TWIN.Model(weights, model.config.model_dump())
+    return TWIN.Model(weights, config_notes(model.config))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -142,3 +145,6 @@ def test_tokenizers_it_does_not_know() -> None:
     backend.add_special_tokens(["<|endoftext|>"])
     with pytest.raises(LimpidError, match="this one is wordpiece"):
         tokenizer_notes(Tokenizer(backend))
+    scaled = random_llama(rope_scaling={"kind": "linear", "factor": 2.0})
+    with pytest.raises(LimpidError, match="model.rope_scaling"):
+        config_notes(scaled.config)

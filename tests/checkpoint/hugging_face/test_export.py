@@ -49,6 +49,15 @@ def random_gpt(**changes: object) -> Decoder:
 FAMILIES = {
     "qwen3": lambda: random_llama(),
     "llama": lambda: random_llama(qk_norm=False, tie_embeddings=True, rope_base=700.0),
+    "mistral": lambda: random_llama(qk_norm=False, window=9),
+    "qwen2": lambda: random_llama(qk_norm=False, qkv_bias=True),
+    "qwen3-window": lambda: random_llama(window=9),
+    "mixtral": lambda: random_llama(qk_norm=False, n_expert=4),
+    "qwen3-moe": lambda: random_llama(n_expert=5, experts_per_token=3, normalise_experts=False),
+    "llama-3.1": lambda: random_llama(
+        qk_norm=False, rope_scaling={"kind": "llama3", "factor": 8.0, "original_context": 16}
+    ),
+    "qwen3-yarn": lambda: random_llama(rope_scaling={"kind": "yarn", "factor": 4.0, "original_context": 16}),
     "gpt2": lambda: random_gpt(),
     "gpt1": lambda: random_gpt(norm="post"),
 }
@@ -241,3 +250,15 @@ def test_mistakes(tokenizer: Tokenizer, tmp_path: Path) -> None:
         with pytest.raises(LimpidError, match=message):
             list(export_model(run, tmp_path / "out", to, dtype=dtype))
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("to", ["hf", "gguf", "two-files"])
+def test_a_speedrun_model_has_no_such_form(to: str, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    from limpid.models.registry import FAMILIES
+
+    family = FAMILIES["speedrun"]
+    keys = family.dial(1, {"d_model": 64}) | {"d_model": 64, "vocab_size": 320, "context": 64}
+    run = save_run(tmp_path / "run", build(family.config.model_validate(keys), seed=0), tokenizer)
+    with pytest.raises(LimpidError, match="speedrun") as caught:
+        list(export_model(run, tmp_path / "out", to))
+    assert "\n" not in str(caught.value)

@@ -42,6 +42,58 @@ MODELS = {
     "mistral": lambda: transformers.MistralForCausalLM(
         transformers.MistralConfig(**SHAPE, **rope(), sliding_window=None)
     ),
+    "mistral-window": lambda: transformers.MistralForCausalLM(
+        transformers.MistralConfig(**SHAPE, **rope(), sliding_window=7)
+    ),
+    "llama-linear": lambda: transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(**SHAPE, **rope(rope_type="linear", factor=2.0))
+    ),
+    "llama-3.1": lambda: transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(
+            **SHAPE,
+            **rope(
+                rope_type="llama3",
+                factor=8.0,
+                low_freq_factor=1.0,
+                high_freq_factor=4.0,
+                original_max_position_embeddings=16,
+            ),
+        )
+    ),
+    "qwen2": lambda: transformers.Qwen2ForCausalLM(transformers.Qwen2Config(**SHAPE, **rope())),
+    "qwen2-yarn": lambda: transformers.Qwen2ForCausalLM(
+        transformers.Qwen2Config(**SHAPE, **rope(rope_type="yarn", factor=4.0, original_max_position_embeddings=16))
+    ),
+    "qwen3-window": lambda: transformers.Qwen3ForCausalLM(
+        transformers.Qwen3Config(
+            **SHAPE, **rope(), head_dim=8, use_sliding_window=True, sliding_window=9, max_window_layers=0
+        )
+    ),
+    "mixtral": lambda: transformers.MixtralForCausalLM(
+        transformers.MixtralConfig(**SHAPE, **rope(), num_local_experts=4, sliding_window=None)
+    ),
+    "qwen3-moe": lambda: transformers.Qwen3MoeForCausalLM(
+        transformers.Qwen3MoeConfig(
+            **SHAPE,
+            **rope(),
+            head_dim=8,
+            num_experts=6,
+            num_experts_per_tok=3,
+            moe_intermediate_size=24,
+            norm_topk_prob=False,
+        )
+    ),
+    "qwen3-moe-normalised": lambda: transformers.Qwen3MoeForCausalLM(
+        transformers.Qwen3MoeConfig(
+            **SHAPE,
+            **rope(),
+            head_dim=8,
+            num_experts=4,
+            num_experts_per_tok=2,
+            moe_intermediate_size=24,
+            norm_topk_prob=True,
+        )
+    ),
     "qwen3": lambda: transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**SHAPE, **rope(), head_dim=8)),
 }
 TIGHT = ("gpt2", "llama")

@@ -92,7 +92,7 @@ def test_settings_and_vocabulary(tokenizer: Tokenizer, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["f32", "f16", "bf16", "q8_0"])
-@pytest.mark.parametrize("name", ["gpt2", "llama", "qwen3"])
+@pytest.mark.parametrize("name", ["gpt2", "llama", "qwen3", "qwen2", "mixtral"])
 def test_an_imported_model_passes_every_check(name: str, dtype: str, save: Saved, tmp_path: Path) -> None:
     folder, _ = save(randomise(MODELS[name]()))
     import_model(str(folder), tmp_path / "run")
@@ -102,7 +102,9 @@ def test_an_imported_model_passes_every_check(name: str, dtype: str, save: Saved
 
 
 @needs_llama_cpp
-@pytest.mark.parametrize("name", ["gpt2", "llama", "llama-tied-wide-heads", "qwen3"])
+@pytest.mark.parametrize(
+    "name", ["gpt2", "llama", "llama-tied-wide-heads", "mistral", "qwen2", "qwen3", "mixtral", "qwen3-moe-normalised"]
+)
 def test_llama_cpp_says_the_same_greedily(name: str, save: Saved, tmp_path: Path) -> None:
     folder, _ = save(randomise(MODELS[name]()))
     import_model(str(folder), tmp_path / "run")
@@ -164,5 +166,11 @@ def test_what_llama_cpp_has_no_form_for(char_tokenizer: Tokenizer, tokenizer: To
         list(export_model(run, tmp_path / "out", "gguf"))
     run = save_run(tmp_path / "gpt1", random_gpt(norm="post"), tokenizer)
     with pytest.raises(LimpidError, match="llama.cpp has no architecture"):
+        list(export_model(run, tmp_path / "out", "gguf"))
+    run = save_run(tmp_path / "window", random_llama(window=8), tokenizer)
+    with pytest.raises(LimpidError, match="sees the whole context"):
+        list(export_model(run, tmp_path / "out", "gguf"))
+    run = save_run(tmp_path / "relu", random_gpt(activation="relu"), tokenizer)
+    with pytest.raises(LimpidError, match="model.activation = relu"):
         list(export_model(run, tmp_path / "out", "gguf"))
     assert not (tmp_path / "out").exists()

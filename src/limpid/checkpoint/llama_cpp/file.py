@@ -33,7 +33,7 @@ def require_gguf() -> Any:
 
 
 def write_gguf(path: Path, model: Model, tokenizer: Tokenizer, dtype: str, name: str) -> Vocabulary:
-    """Write ``path`` with matrices in ``dtype``; vectors, and tables of positions, stay float32.
+    """Write ``path`` with matrices in ``dtype``; vectors, routers and tables of positions stay float32.
 
     A matrix whose rows are no multiple of 32 numbers is float16 in a q8_0 file. Returns the vocabulary it holds.
 
@@ -73,7 +73,7 @@ def write_gguf(path: Path, model: Model, tokenizer: Tokenizer, dtype: str, name:
 
 def stored_as(name: str, shape: tuple[int, ...], dtype: str) -> str:
     """The type that a tensor has in a file of ``dtype``."""
-    if len(shape) == 1 or name == "position_embd.weight":
+    if len(shape) == 1 or name.endswith(("position_embd.weight", "ffn_gate_inp.weight")):
         return "f32"
     return "f16" if dtype == "q8_0" and shape[-1] % _BLOCK else dtype
 

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from limpid.core.errors import LimpidError
 from limpid.models.model import Model
+from limpid.text.spelling import byte_spelling
 from limpid.text.tokenizer import Tokenizer
 from limpid.text.vocabulary import PIECES
 
@@ -29,10 +30,18 @@ def write_two_files(folder: Path, model: Model, tokenizer: Tokenizer, dtype: tor
     """
     if model.config.family not in FAMILIES:
         raise LimpidError(f"run.py runs models of the families {', '.join(FAMILIES)}; this is {model.config.family}.")
-    notes = {"config": model.config.model_dump_json(), "tokenizer": json.dumps(tokenizer_notes(tokenizer))}
+    notes = {"config": json.dumps(config_notes(model.config)), "tokenizer": json.dumps(tokenizer_notes(tokenizer))}
     tensors = {name: p.detach().to(dtype).contiguous() for name, p in model.named_parameters()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt", **notes})
     (folder / "run.py").write_text(PROGRAM.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def config_notes(config: Any) -> dict[str, Any]:
+    """What run.py has to know of a config: all its keys, and the two that a gpt's follow from others."""
+    if getattr(config, "rope_scaling", None) is not None:
+        raise LimpidError("run.py turns rotary positions unscaled; this model has model.rope_scaling.")
+    notes: dict[str, Any] = config.model_dump(mode="json")
+    return notes | {"n_kv_head": config.n_kv_head, "head_dim": config.head_dim}
 
 
 def tokenizer_notes(tokenizer: Tokenizer) -> dict[str, Any]:
@@ -49,8 +58,10 @@ def tokenizer_notes(tokenizer: Tokenizer) -> dict[str, Any]:
     if table["normalizer"] not in (None, {"type": "NFC"}):
         raise LimpidError("run.py knows no tokenizer that changes text first, but by NFC.")
     tokens = [""] * tokenizer.vocab_size
-    for token, number in model["vocab"].items() | {(token, about["id"]) for token, about in added.items()}:
+    for token, number in model["vocab"].items():
         tokens[number] = token
+    for token, about in added.items():  # spelt as they are, where the others are spelt in characters for bytes
+        tokens[about["id"]] = token if about["special"] or characters else byte_spelling(token.encode())
     pairs = (merge.split(" ") if isinstance(merge, str) else merge for merge in model.get("merges", []))
     return {
         "kind": "characters" if characters else "bytes",

@@ -68,8 +68,7 @@ class Tokenizer:
         self.unknown = notes["unknown"]
         self.ids = {token: number for number, token in enumerate(self.tokens) if token not in self.special}
         self.rank = {(first, second): number for number, (first, second) in enumerate(notes["merges"])}
-        self.whole_first = notes["whole_first"]
-        self.normal_form = notes["normal_form"]
+        self.whole_first, self.normal_form = notes["whole_first"], notes["normal_form"]
         self.patterns = [shadow_pattern(pattern) for pattern in notes["patterns"]]
         self.spelling = byte_alphabet()
 
@@ -163,12 +162,9 @@ def softmax(scores: Array) -> Array:
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
-def silu(x: Array) -> Array:
-    return x / (1 + np.exp(-x))
-
-
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": lambda x: np.maximum(x, 0),
+    "silu": lambda x: x / (1 + np.exp(-x)),
     "gelu": lambda x: x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2))),
     "gelu_tanh": lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
 }
@@ -178,9 +174,7 @@ class Cache:
     """What each layer remembers of the tokens it has seen, so that none is computed twice: keys, values (S, K, C)."""
 
     def __init__(self, config: dict[str, Any]) -> None:
-        heads = config.get("n_kv_head", config["n_head"])
-        width = config.get("head_dim", config["d_model"] // config["n_head"])
-        shape = (config["n_layer"], config["context"], heads, width)
+        shape = tuple(config[name] for name in ("n_layer", "context", "n_kv_head", "head_dim"))
         self.keys, self.values = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self.length = 0
 
@@ -190,8 +184,7 @@ class Model:
 
     def __init__(self, weights: dict[str, Array], config: dict[str, Any]) -> None:
         self.weights, self.config = weights, config
-        self.n_head = config["n_head"]
-        self.n_kv_head = config.get("n_kv_head", self.n_head)
+        self.n_head, self.n_kv_head = config["n_head"], config["n_kv_head"]
         self.eps = config["norm_eps"]
         self.post_norm = config.get("norm") == "post"
 
@@ -233,18 +226,33 @@ class Model:
         width = q.shape[-1]
         q = q.transpose(1, 0, 2).reshape(self.n_kv_head, -1, width)  # (K, H/K * T, C): queries beside their keys
         scores = (q @ keys / math.sqrt(width)).reshape(self.n_head, tokens, seen)
-        scores = np.where(np.arange(seen) > places[:, None], -np.inf, scores)  # nothing is known of what comes after
+        distance = places[:, None] - np.arange(seen)  # (T, S)
+        hidden = (distance < 0) | (distance >= (self.config.get("window") or math.inf))  # what comes after; what is far
+        scores = np.where(hidden, -np.inf, scores)
         weights = softmax(scores).reshape(self.n_kv_head, -1, seen)
         mixed = (weights @ values).reshape(self.n_head, tokens, width)
         return self.linear(at + "attention.output", mixed.transpose(1, 0, 2).reshape(tokens, -1))
 
     def feed_forward(self, at: str, x: Array) -> Array:
         """Two layers of neurons, for each token alone. Llama's first layer has a second that opens and shuts it."""
+        if at + "feed_forward.router.weight" in self.weights:
+            return self.experts(at + "feed_forward.", x)
         if at + "feed_forward.gate_up.weight" in self.weights:
             gate, up = np.split(self.linear(at + "feed_forward.gate_up", x), 2, axis=-1)  # (T, F) each
-            return self.linear(at + "feed_forward.down", silu(gate) * up)
+            return self.linear(at + "feed_forward.down", ACTIVATIONS["silu"](gate) * up)
         hidden = ACTIVATIONS[self.config["activation"]](self.linear(at + "feed_forward.up", x))
         return self.linear(at + "feed_forward.down", hidden)
+
+    def experts(self, at: str, x: Array) -> Array:
+        """Many such layers, of which a router chooses a few for each token (a mixture of experts)."""
+        chances, out = softmax(self.linear(at + "router", x)), np.zeros_like(x)  # (T, E)
+        for token, chance in enumerate(chances):
+            best = np.argsort(-chance, kind="stable")[: self.config["experts_per_token"]]
+            share = chance[best] / (chance[best].sum() if self.config["normalise_experts"] else 1)
+            for expert, weight in zip(best, share, strict=True):
+                gate, up = np.split(self.weights[at + "experts.gate_up"][expert] @ x[token], 2)
+                out[token] += weight * (self.weights[at + "experts.down"][expert] @ (ACTIVATIONS["silu"](gate) * up))
+        return out
 
     def linear(self, name: str, x: Array) -> Array:
         """x W^T + b; b where the model has one."""
@@ -318,9 +326,8 @@ def main() -> None:
     parser.add_argument("--temperature", type=float, default=0.8, help="0: always the most probable token (0.8)")
     parser.add_argument("--top-k", type=int, default=0, help="draw from the k most probable tokens only (0: from all)")
     parser.add_argument("--seed", type=int, default=None, help="the same seed gives the same text")
-    parser.add_argument("--model", type=Path, default=Path(__file__).with_name("model.safetensors"), help="the file")
     args = parser.parse_args()
-    model, tokenizer = load(args.model)
+    model, tokenizer = load(Path(__file__).with_name("model.safetensors"))
     ids = [*tokenizer.opening, *tokenizer.encode(args.prompt)] or [tokenizer.end_of_text]
     if args.chat:
         if not {"<|user|>", "<|assistant|>", "<|end|>"} <= tokenizer.special.keys():
