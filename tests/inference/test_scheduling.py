@@ -63,12 +63,19 @@ def test_requests_that_come_and_go_at_any_time_get_the_answers_they_would_get_al
         assert request.said == (expected[: len(request.said)] if row in cancelled else expected)
 
 
-def test_a_prompt_takes_over_what_a_row_remembers_and_reads_only_the_rest(monkeypatch):
-    engine, read = fresh(), []
-    forward = Engine._forward
+def pieces_read(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """Fills with the lengths of the pieces of every step."""
+    read: list[list[int]] = []
+    forward = engine.forward
     monkeypatch.setattr(
-        Engine, "_forward", lambda self, ids, *rest: (read.append(tuple(ids.shape)), forward(self, ids, *rest))[1]
+        engine, "forward", lambda rows, pieces: (read.append([len(p.ids) for p in pieces]), forward(rows, pieces))[1]
     )
+    return read
+
+
+def test_a_prompt_takes_over_what_a_row_remembers_and_reads_only_the_rest(monkeypatch):
+    engine = fresh()
+    read = pieces_read(engine, monkeypatch)
     greedy = Sampling(temperature=0, max_tokens=4)
     first = engine.submit(list(range(10, 40)), greedy)
     while not first.ended:
@@ -77,7 +84,7 @@ def test_a_prompt_takes_over_what_a_row_remembers_and_reads_only_the_rest(monkey
     read.clear()
     second = engine.submit(again, greedy)
     engine.step()
-    assert read == [(1, 8)]  # 33 of 36 tokens are there already; 3 are read, rounded up
+    assert read == [[3]]  # 33 of 36 tokens are there already
     assert engine.rows.texts[0] == again
     while not second.ended:
         engine.step()
@@ -86,15 +93,12 @@ def test_a_prompt_takes_over_what_a_row_remembers_and_reads_only_the_rest(monkey
 
 
 def test_samples_of_one_prompt_read_it_once(monkeypatch):
-    engine, read = fresh(), []
-    forward = Engine._forward
-    monkeypatch.setattr(
-        Engine, "_forward", lambda self, ids, *rest: (read.append(tuple(ids.shape)), forward(self, ids, *rest))[1]
-    )
+    engine = fresh()
+    read = pieces_read(engine, monkeypatch)
     for _ in engine.generate([list(range(30))], Sampling(seed=0, max_tokens=3), stop_ids=(), copies=6):
         pass
-    assert read[0] == (1, 32)
-    assert (5, 1) in read  # the other five read the last token only
+    assert read[0] == [30]
+    assert read[1] == [1] * 6  # one speaks; the other five read the last token only
 
 
 def test_new_weights_forget_what_was_read_with_the_old():
@@ -109,8 +113,7 @@ def test_new_weights_forget_what_was_read_with_the_old():
 
 
 def test_a_long_prompt_is_read_in_parts_while_others_speak(monkeypatch):
-    monkeypatch.setattr(engine_module, "PREFILL_TOKENS", 8)
-    monkeypatch.setattr(engine_module, "READ_STEP", 4)
+    monkeypatch.setattr(engine_module, "READ_TOKENS", 8)
     engine, greedy = fresh(), Sampling(temperature=0, max_tokens=12)
     short = engine.submit([3, 4], greedy)
     engine.step()

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from limpid.core.errors import LimpidError
+from limpid.inference.forward import Forward, Piece, TorchForward
+from limpid.inference.native.library import Unsupported
 from limpid.inference.request import Request, TokenEvent
 from limpid.inference.rows import CacheRows
 from limpid.inference.sampler import Sampling
@@ -17,12 +19,8 @@ from limpid.inference.sampling_step import choose_tokens
 from limpid.inference.weights import refresh
 from limpid.models.decoder import Decoder
 
-REACH_STEP = 32
-"""Attention looks at a multiple of this many slots: each new shape costs oneDNN a kernel, in time and in memory."""
-READ_STEP = 8
-"""Prompts are read in multiples of so many tokens, for the same reason."""
-PREFILL_TOKENS = 2048
-"""Prompt tokens read in one step, padding included: long prompts are read in parts, between which others speak on."""
+READ_TOKENS = 2048
+"""Prompt tokens read in one step: long prompts are read in parts, between which others speak on."""
 
 
 class Busy(LimpidError):
@@ -46,6 +44,7 @@ class Engine:
         self.config = model.config
         self.dtype = model.embedding.weight.dtype
         self.device = model.embedding.weight.device
+        self.forward = _forward(model)
         self.rows = CacheRows(model.config, rows, self.dtype, self.device)
         self.waiting_limit = waiting
         self._waiting: deque[Request] = deque()
@@ -106,13 +105,17 @@ class Engine:
         self._admit()
         if not self._placed:
             return []
-        spoken = [self._speak()] if self._speaking else []
+        pieces = self._next_words() + self._next_parts()
+        logits = self.forward(self.rows, pieces)
+        for piece in pieces:
+            self.rows.texts[piece.row] += piece.ids
         speakers = self._placed[: self._speaking]
-        spoken += self._read_prompts()
-        speakers += self._placed[len(speakers) : self._speaking]
+        for request in [self._placed[piece.row] for piece in pieces[self._speaking :] if piece.wanted]:
+            self._swap(self._placed.index(request), self._speaking)
+            self._speaking += 1
+            speakers.append(request)
         if not speakers:
             return []
-        logits = self.model.head(torch.cat(spoken)).float()  # (R, V)
         events = choose_tokens(logits, speakers)
         for event in events:
             event.request.inbox.append(event)
@@ -120,53 +123,26 @@ class Engine:
                 self._retire(event.request)
         return events
 
-    def _speak(self) -> Tensor:
-        """Final hidden states (R, D) of the rows that speak, each given the token it said last."""
-        count = self._speaking
-        padded = min(_bucket(count), self.rows.count)  # a few free rows ride along, for few shapes
-        positions = self.rows.positions(padded)
-        ids = torch.zeros(padded, 1, dtype=torch.int64)
-        for row, request in enumerate(self._placed[:count]):
-            ids[row, 0] = request.said[-1]
-            self.rows.texts[row].append(request.said[-1])
-        reach = min(self.rows.slots, _up(int(positions[:count].max()) + 1, REACH_STEP))
-        return self._forward(ids, positions[:, None], slice(0, padded), reach)[:count, 0]
+    def _next_words(self) -> list[Piece]:
+        """Of every row that speaks, what it said last."""
+        texts = self.rows.texts
+        return [
+            Piece(row, [request.said[-1]], len(texts[row]), True)
+            for row, request in enumerate(self._placed[: self._speaking])
+        ]
 
-    def _read_prompts(self) -> list[Tensor]:
-        """Read a part of the unread prompts; those that are read whole join the speakers, with their last state."""
-        first, pending = self._speaking, self._placed[self._speaking :]
-        if not pending:
-            return []
-        todo = [len(r.prompt) - len(self.rows.texts[first + i]) for i, r in enumerate(pending)]
-        length = max(todo)
-        while length * len(pending) > PREFILL_TOKENS and len(pending) > 1:  # fewer rows first, then parts of one
-            pending.pop()
-            length = max(todo[: len(pending)])
-        length = 1 if length == 1 else min(_up(length, READ_STEP), PREFILL_TOKENS)
-        starts = self.rows.positions(first + len(pending))[first:]
-        ids = torch.zeros(len(pending), length, dtype=torch.int64)
-        ends = []
-        for i, request in enumerate(pending):
-            text = self.rows.texts[first + i]
-            part = request.prompt[len(text) : len(text) + length]
-            ids[i, : len(part)] = torch.tensor(part)
-            text += part
-            ends.append(len(part) - 1)
-        places = (starts[:, None] + torch.arange(length)).clamp_(max=self.rows.slots - 1)
-        reach = min(self.rows.slots, _up(int(places.max()) + 1, REACH_STEP))
-        hidden = self._forward(ids, places, slice(first, first + len(pending)), reach)
-        states = []
-        for i, request in enumerate(pending):
-            row = first + i
-            if len(self.rows.texts[row]) == len(request.prompt):
-                self._swap(row, self._speaking)
-                self._speaking += 1
-                states.append(hidden[i, ends[i]])
-        return [torch.stack(states)] if states else []
-
-    def _forward(self, ids: Tensor, positions: Tensor, rows: slice, reach: int) -> Tensor:
-        ids, positions = ids.to(self.device), positions.to(self.device)
-        return self.model(ids, dtype=self.dtype, positions=positions, cache=self.rows.layers(rows), seen=reach)
+    def _next_parts(self) -> list[Piece]:
+        """Of the prompts that are not read yet, as much as one step reads."""
+        pieces: list[Piece] = []
+        left = READ_TOKENS
+        for row in range(self._speaking, len(self._placed)):
+            prompt, known = self._placed[row].prompt, len(self.rows.texts[row])
+            if not left:
+                break
+            part = prompt[known : known + left]
+            left -= len(part)
+            pieces.append(Piece(row, part, known, known + len(part) == len(prompt)))
+        return pieces
 
     # ------------------------------------------------------------------ rows
 
@@ -217,6 +193,7 @@ class Engine:
     def refresh(self, model: nn.Module) -> None:
         """Take over the present weights of ``model``; what was read with the old ones is forgotten."""
         refresh(self.model, model)
+        self.forward.refresh()
         self.rows.forget()
 
     @torch.inference_mode()
@@ -270,15 +247,11 @@ class Engine:
             self._drop_cancelled()
 
 
-def _up(value: int, multiple: int) -> int:
-    return -(-value // multiple) * multiple
+def _forward(model: Decoder) -> Forward:
+    """The fastest way that this machine and model allow."""
+    from limpid.inference.native.forward import NativeForward
 
-
-def _bucket(rows: int) -> int:
-    """``rows`` rounded up to one of few numbers: 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, ..."""
-    size = 1
-    while size < rows:
-        if size >= 2 and size + size // 2 >= rows:
-            return size + size // 2
-        size *= 2
-    return size
+    try:
+        return NativeForward(model)
+    except Unsupported:
+        return TorchForward(model)

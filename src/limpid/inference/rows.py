@@ -29,7 +29,7 @@ class CacheRows:
         self.slots = 0
         self.count = 0
         self.busy = 0
-        self._block = allocate(config, 0, 0, dtype, device)
+        self.block = allocate(config, 0, 0, dtype, device)
         self.texts: list[list[int]] = []
         self._used: list[int] = []  # when each row was last given back or taken
         self._clock = 0
@@ -46,15 +46,15 @@ class CacheRows:
         if slots > size:
             size = min(self.config.context, -(-slots // SLOT_STEP) * SLOT_STEP)
         larger = allocate(self.config, count, size, self.dtype, self.device)
-        larger[:, : self.count, : self.slots] = self._block
-        self._block = larger
+        larger[:, : self.count, : self.slots] = self.block
+        self.block = larger
         self.texts += [[] for _ in range(count - self.count)]
         self._used += [0] * (count - self.count)
         self.count, self.slots = count, size
 
     def layers(self, rows: slice) -> Cache:
         """Views of some rows, one a layer."""
-        return layers(self._block, rows)
+        return layers(self.block, rows)
 
     def take(self, ids: Sequence[int]) -> int:
         """Make one more row busy for a prompt; the row is ``busy - 1`` afterwards, and `texts` says what it holds
@@ -90,9 +90,9 @@ class CacheRows:
         if a == b:
             return
         length = min(self.slots, max(len(self.texts[a]), len(self.texts[b])))
-        held = self._block[:, a, :length].clone()
-        self._block[:, a, :length] = self._block[:, b, :length]
-        self._block[:, b, :length] = held
+        held = self.block[:, a, :length].clone()
+        self.block[:, a, :length] = self.block[:, b, :length]
+        self.block[:, b, :length] = held
         self.texts[a], self.texts[b] = self.texts[b], self.texts[a]
         self._used[a], self._used[b] = self._used[b], self._used[a]
 
@@ -101,9 +101,9 @@ class CacheRows:
         for row in range(self.busy, self.count):
             self.texts[row] = []
 
-    def positions(self, rows: int) -> Tensor:
+    def positions(self, rows: slice) -> Tensor:
         """(rows,) the slot each row writes next; a full row, which can only be riding along, rewrites its last."""
-        return torch.tensor([min(len(text), self.slots - 1) for text in self.texts[:rows]])
+        return torch.tensor([min(len(text), self.slots - 1) for text in self.texts[rows]])
 
     def _touch(self, row: int) -> None:
         self._clock += 1
@@ -125,4 +125,4 @@ class CacheRows:
         return found, longest
 
     def _copy(self, source: int, target: int, length: int) -> None:
-        self._block[:, target, :length] = self._block[:, source, :length]
+        self.block[:, target, :length] = self.block[:, source, :length]

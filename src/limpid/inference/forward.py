@@ -1,0 +1,124 @@
+"""The forward pass of a step: tokens of many answers through the model, into the cache, and out as scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from limpid.inference.rows import CacheRows
+from limpid.models.decoder import Decoder
+
+REACH_STEP = 32
+"""Attention looks at a multiple of this many slots: each new shape costs oneDNN a kernel, in time and in memory."""
+READ_STEP = 8
+"""Prompts are read in multiples of so many tokens, for the same reason."""
+PADDED_TOKENS = 2048
+"""Prompt tokens in one product, padding included."""
+
+
+class Piece(NamedTuple):
+    """Tokens that come next in one row of the cache: ``ids`` go to the slots ``start`` and after.
+
+    wanted: whether the scores of the token that follows them are asked for.
+    """
+
+    row: int
+    ids: list[int]
+    start: int
+    wanted: bool
+
+
+class Forward(Protocol):
+    """Computes the pieces of a step.
+
+    Pieces stand in the order of their rows, which follow each other without a gap; those of one token that speak come
+    first, from row 0 on. Returns (wanted pieces, V) float32: the scores of what follows each of them.
+    """
+
+    name: str
+
+    def __call__(self, rows: CacheRows, pieces: Sequence[Piece]) -> Tensor: ...
+
+    def refresh(self) -> None:
+        """Take over the present weights of the model, where they were copied."""
+
+
+class TorchForward:
+    """`Forward` as the model itself computes it, on any device: the plain twin of the C kernels."""
+
+    name = "torch"
+
+    def __init__(self, model: Decoder) -> None:
+        self.model = model
+        self.dtype = model.embedding.weight.dtype
+        self.device = model.embedding.weight.device
+
+    def refresh(self) -> None:
+        """Nothing was copied."""
+
+    def __call__(self, rows: CacheRows, pieces: Sequence[Piece]) -> Tensor:
+        speaking = 0
+        while speaking < len(pieces) and len(pieces[speaking].ids) == 1:
+            speaking += 1
+        states = [self._speak(rows, pieces[:speaking])] if speaking else []
+        states += [self._read(rows, group) for group in _alike(pieces[speaking:])]
+        wanted = torch.tensor([piece.wanted for piece in pieces], device=self.device)
+        return self.model.head(torch.cat(states)[wanted]).float()
+
+    def _speak(self, rows: CacheRows, pieces: Sequence[Piece]) -> Tensor:
+        """Final hidden states (n, D) of rows that each take one token."""
+        first, count = pieces[0].row, len(pieces)
+        padded = min(_bucket(count), rows.count - first)  # a few rows ride along, for few shapes
+        ids = torch.zeros(padded, 1, dtype=torch.int64)
+        ids[:count, 0] = torch.tensor([piece.ids[0] for piece in pieces])
+        positions = rows.positions(slice(first, first + padded))
+        positions[:count] = torch.tensor([piece.start for piece in pieces])
+        reach = min(rows.slots, _up(int(positions[:count].max()) + 1, REACH_STEP))
+        return self._forward(rows, ids, positions[:, None], slice(first, first + padded), reach)[:count, 0]
+
+    def _read(self, rows: CacheRows, pieces: Sequence[Piece]) -> Tensor:
+        """Final hidden states (n, D) of the last token of each piece."""
+        first = pieces[0].row
+        length = _up(max(len(piece.ids) for piece in pieces), READ_STEP)
+        ids = torch.zeros(len(pieces), length, dtype=torch.int64)
+        for place, piece in enumerate(pieces):
+            ids[place, : len(piece.ids)] = torch.tensor(piece.ids)
+        starts = torch.tensor([piece.start for piece in pieces])
+        places = (starts[:, None] + torch.arange(length)).clamp_(max=rows.slots - 1)
+        reach = min(rows.slots, _up(int(places.max()) + 1, REACH_STEP))
+        hidden = self._forward(rows, ids, places, slice(first, first + len(pieces)), reach)
+        return hidden[torch.arange(len(pieces)), [len(piece.ids) - 1 for piece in pieces]]
+
+    def _forward(self, rows: CacheRows, ids: Tensor, positions: Tensor, places: slice, reach: int) -> Tensor:
+        ids, positions = ids.to(self.device), positions.to(self.device)
+        return self.model(ids, dtype=self.dtype, positions=positions, cache=rows.layers(places), seen=reach)
+
+
+def _alike(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
+    """Consecutive pieces that are computed as one product, few enough that it stays small."""
+    group: list[Piece] = []
+    for piece in pieces:
+        longest = max((len(p.ids) for p in (*group, piece)), default=0)
+        if group and (len(group) + 1) * longest > PADDED_TOKENS:
+            yield group
+            group = []
+        group.append(piece)
+    if group:
+        yield group
+
+
+def _up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple
+
+
+def _bucket(rows: int) -> int:
+    """``rows`` rounded up to one of few numbers: 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, ..."""
+    size = 1
+    while size < rows:
+        if size >= 2 and size + size // 2 >= rows:
+            return size + size // 2
+        size *= 2
+    return size

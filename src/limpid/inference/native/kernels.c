@@ -1,0 +1,506 @@
+/* A decoder's forward pass on a CPU, written out.
+ *
+ * Python (program.py) packs the weights once and lists the operations of a model; `limpid_run` carries the list out for a
+ * batch of tokens, each of which has a row and a slot of the key-value cache. A token's numbers are summed in one fixed
+ * order, so they do not depend on which other tokens are in the batch, nor on the number of threads.
+ *
+ * Shapes: D d_model, H heads, K kv heads, C head_dim, F d_ff, V vocabulary; n tokens a batch. Activations are float32;
+ * what a matrix multiplies (the "operand") is bfloat16 where the processor multiplies bfloat16 and the weights are
+ * bfloat16, else float32.
+ */
+#include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#if defined(__AVX512BF16__) && defined(__AVX512F__)
+#include <immintrin.h>
+#define BF16_DOT 1
+#else
+#define BF16_DOT 0
+#endif
+
+const int limpid_bf16_dot = BF16_DOT; /* Python asks */
+
+#define INLINE static inline __attribute__((always_inline))
+#define LANES 16
+typedef float floats __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef uint32_t words __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef int32_t ints __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef int8_t bytes __attribute__((vector_size(LANES), aligned(1)));
+typedef uint16_t halves __attribute__((vector_size(2 * LANES), aligned(2)));
+
+enum { FLOAT32, BFLOAT16, INT8 };                           /* how numbers are stored */
+enum { EMBED, NORM, LINEAR, KEEP, ATTEND };                 /* what an operation does */
+enum { STORE, ADD, GLU, RELU, RELU2, SILU, GELU, GELU_TANH }; /* what follows a matrix product */
+enum { X, OPERAND, QKV, MIXED, INNER, LOGITS, BUFFERS };    /* where numbers lie between two operations */
+
+/* One operation. Unused fields are 0.
+ *
+ * EMBED   X[t] = weight[id]; + second[slot] where there is one. weight (V, D), second (context, D): stored as `stored`.
+ * NORM    OPERAND[t] = norm(X[t]) * weight + bias; rms where `bias` is 0. weight 0: the numbers as they are.
+ *         into_x: X[t] as well. wanted: only of the tokens whose logits are wanted, close together.
+ * LINEAR  output = input weight^T + bias, then `after`. weight: tiles (see program.py), scale (n) with INT8.
+ * KEEP    keys and values of QKV[t] into the cache; keys normed (weight, with eps), then turned.
+ * ATTEND  MIXED[t] = softmax(q k^T / sqrt(C)) v over the slots up to the token's own, the last `window` of them (0: all);
+ *         queries normed (weight, with eps), then turned.
+ */
+typedef struct {
+    int32_t kind, after, stored, input, output, rows_in, rows_out, layer, window, into_x, wanted;
+    float eps;
+    const void *weight, *second;
+    const float *scale, *bias;
+} Operation;
+
+/* What all operations of a call share. cos, sin: (context, C/2), 0 where nothing is turned. cache: (2 layers, cache_rows,
+ * cache_slots, K, C): keys of a layer, then its values. ids, rows, slots: of each token; wanted: which tokens' logits. */
+typedef struct {
+    int32_t operations, tokens, wanted_count, d_model, heads, kv_heads, head_dim, operand, cached, cache_rows, cache_slots;
+    const Operation *list;
+    const float *cos, *sin;
+    void *buffers[BUFFERS];
+    int32_t strides[BUFFERS]; /* numbers from one token's to the next one's */
+    void *cache;
+    const int32_t *ids, *rows, *slots, *wanted;
+} Call;
+
+/* ------------------------------------------------------------------ numbers */
+
+INLINE floats splat(float x) { return x - (floats){0}; }
+INLINE floats load(const float *p) { return *(const floats *)p; }
+INLINE void store(float *p, floats x) { *(floats *)p = x; }
+
+INLINE floats load_as(int stored, const void *base, int64_t at) {
+    if (stored == FLOAT32) return load((const float *)base + at);
+    halves h = *(const halves *)((const uint16_t *)base + at);
+    return (floats)(__builtin_convertvector(h, words) << 16);
+}
+
+INLINE void store_as(int stored, void *base, int64_t at, floats x) {
+    if (stored == FLOAT32) {
+        store((float *)base + at, x);
+        return;
+    }
+#if BF16_DOT
+    *(halves *)((uint16_t *)base + at) = (halves)_mm512_cvtneps_pbh((__m512)x);
+#else
+    words u = (words)x; /* to nearest, ties to even */
+    u = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
+    *(halves *)((uint16_t *)base + at) = __builtin_convertvector(u, halves);
+#endif
+}
+
+INLINE float sum(floats x) {
+    float parts[LANES];
+    memcpy(parts, &x, sizeof x);
+    for (int width = LANES / 2; width; width /= 2)
+        for (int i = 0; i < width; i++) parts[i] += parts[i + width];
+    return parts[0];
+}
+
+INLINE floats larger(floats a, floats b) {
+    ints first = a > b;
+    return (floats)(((ints)a & first) | ((ints)b & ~first));
+}
+
+/* e^x, within a few units in the last place: 2^n e^r with |r| <= ln(2)/2, and the series of e^r. */
+INLINE floats exponential(floats x) {
+    const floats magic = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to a whole number */
+    x = larger(x, splat(-87.0f));
+    x = -larger(-x, splat(-88.0f));
+    floats n = (x * 1.44269504f + magic) - magic;
+    floats r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    floats p = splat(1.9841270e-4f) * r + splat(1.3888889e-3f);
+    p = p * r + splat(8.3333333e-3f);
+    p = p * r + splat(4.1666667e-2f);
+    p = p * r + splat(1.6666667e-1f);
+    p = p * r + splat(0.5f);
+    p = p * r * r + r + splat(1.0f);
+    ints power = __builtin_convertvector(n, ints) << 23;
+    return (floats)((ints)p + power);
+}
+
+INLINE floats sigmoid(floats x) { return 1.0f / (1.0f + exponential(-x)); }
+
+INLINE floats activate(int which, floats x) {
+    if (which == RELU || which == RELU2) {
+        x = larger(x, splat(0.0f));
+        return which == RELU ? x : x * x;
+    }
+    if (which == SILU) return x * sigmoid(x);
+    if (which == GELU_TANH) /* (1 + tanh(u)) / 2 = sigmoid(2u) */
+        return x * sigmoid(1.59576912f * (x + 0.044715f * x * x * x));
+    float parts[LANES];
+    memcpy(parts, &x, sizeof x);
+    for (int i = 0; i < LANES; i++) parts[i] *= 0.5f + 0.5f * erff(parts[i] * 0.70710678f);
+    memcpy(&x, parts, sizeof x);
+    return x;
+}
+
+/* ------------------------------------------------------------------ matrix products */
+
+#define BLOCKS 4    /* of 16 outputs, in a tile */
+#define TILE_ROWS 6 /* tokens multiplied at once: 24 sums, in registers */
+#define CHUNK 48    /* tokens a task: the tile of weights is read once for them */
+
+/* What one product needs: tokens first .. first + rows - 1 of the input, outputs of one tile. */
+typedef struct {
+    const Operation *op;
+    const Call *call;
+    const char *tile;
+    int first, column;
+} Product;
+
+/* One pair (bfloat16) or number (float32, int8) of k: weights of 16 outputs, times one token's. */
+INLINE floats accumulate(int stored, int operand, floats total, const char *w, const void *x, int64_t k) {
+    if (stored == BFLOAT16) {
+        words pair = *(const words *)w;
+#if BF16_DOT
+        if (operand == BFLOAT16) {
+            int32_t both;
+            memcpy(&both, (const uint16_t *)x + k, 4);
+            return (floats)_mm512_dpbf16_ps((__m512)total, (__m512bh)pair, (__m512bh)_mm512_set1_epi32(both));
+        }
+#endif
+        total += (floats)(pair << 16) * ((const float *)x)[k];
+        return total + (floats)(pair & 0xffff0000u) * ((const float *)x)[k + 1];
+    }
+    if (stored == FLOAT32) return total + load((const float *)w) * ((const float *)x)[k];
+    return total + __builtin_convertvector(*(const bytes *)w, floats) * ((const float *)x)[k];
+}
+
+INLINE void finish(const Product *p, int row, const floats *total) {
+    const Operation *op = p->op;
+    void *out = p->call->buffers[op->output];
+    const int64_t at = (int64_t)row * p->call->strides[op->output];
+    floats y[BLOCKS];
+    for (int b = 0; b < BLOCKS; b++) {
+        int n = p->column + b * LANES; /* scale and bias are padded to whole tiles */
+        y[b] = op->scale ? total[b] * load(op->scale + n) : total[b];
+        if (op->bias) y[b] += load(op->bias + n);
+    }
+    if (op->after == GLU) { /* blocks of gate and up in turn */
+        for (int b = 0; b < BLOCKS; b += 2) {
+            int n = p->column / 2 + b / 2 * LANES;
+            if (n < op->rows_out / 2) store_as(p->call->operand, out, at + n, activate(SILU, y[b]) * y[b + 1]);
+        }
+        return;
+    }
+    for (int b = 0; b < BLOCKS; b++) {
+        int n = p->column + b * LANES, left = op->rows_out - n;
+        if (left <= 0) return;
+        if (op->after >= RELU)
+            store_as(p->call->operand, out, at + n, activate(op->after, y[b]));
+        else if (left >= LANES) {
+            float *to = (float *)out + at + n;
+            store(to, op->after == ADD ? load(to) + y[b] : y[b]);
+        } else
+            memcpy((float *)out + at + n, &y[b], 4 * left);
+    }
+}
+
+INLINE void multiply(const Product *p, int stored, int operand, int rows) {
+    const int width = p->op->rows_in, step = stored == BFLOAT16 ? 2 : 1;
+    const int bytes_a_step = LANES * (stored == INT8 ? 1 : 4);
+    const int64_t block = (int64_t)(width / step) * bytes_a_step;
+    const int stride = p->call->strides[p->op->input];
+    const int size = operand == BFLOAT16 ? 2 : 4;
+    const char *x = (const char *)p->call->buffers[p->op->input] + (int64_t)p->first * stride * size;
+    floats total[TILE_ROWS][BLOCKS];
+    for (int r = 0; r < rows; r++)
+        for (int b = 0; b < BLOCKS; b++) total[r][b] = splat(0.0f);
+    const char *w = p->tile;
+    for (int k = 0; k < width; k += step, w += bytes_a_step)
+#pragma GCC unroll 6
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+            for (int b = 0; b < BLOCKS; b++)
+                total[r][b] = accumulate(stored, operand, total[r][b], w + b * block, x + (int64_t)r * stride * size, k);
+    for (int r = 0; r < rows; r++) finish(p, p->first + r, total[r]);
+}
+
+#define MULTIPLY(name, stored, operand)                                                                                \
+    static void name(Product p, int count) {                                                                          \
+        for (; count > 0; count -= TILE_ROWS, p.first += TILE_ROWS) switch (count) {                                   \
+                case 1: multiply(&p, stored, operand, 1); break;                                                       \
+                case 2: multiply(&p, stored, operand, 2); break;                                                       \
+                case 3: multiply(&p, stored, operand, 3); break;                                                       \
+                case 4: multiply(&p, stored, operand, 4); break;                                                       \
+                case 5: multiply(&p, stored, operand, 5); break;                                                       \
+                default: multiply(&p, stored, operand, 6);                                                             \
+            }                                                                                                          \
+    }
+MULTIPLY(multiply_float32, FLOAT32, FLOAT32)
+MULTIPLY(multiply_int8, INT8, FLOAT32)
+#if BF16_DOT
+MULTIPLY(multiply_bfloat16, BFLOAT16, BFLOAT16)
+#else
+MULTIPLY(multiply_bfloat16, BFLOAT16, FLOAT32)
+#endif
+
+static void linear(const Call *call, const Operation *op, int task) {
+    const int tokens = op->wanted ? call->wanted_count : call->tokens;
+    const int chunks = (tokens + CHUNK - 1) / CHUNK;
+    const int tile = task / chunks, first = task % chunks * CHUNK;
+    const int number = op->stored == FLOAT32 ? 4 : op->stored == BFLOAT16 ? 2 : 1;
+    Product p = {op, call, (const char *)op->weight + (int64_t)tile * BLOCKS * LANES * op->rows_in * number, first,
+                 tile * BLOCKS * LANES};
+    const int count = tokens - first < CHUNK ? tokens - first : CHUNK;
+    if (op->stored == FLOAT32) multiply_float32(p, count);
+    if (op->stored == BFLOAT16) multiply_bfloat16(p, count);
+    if (op->stored == INT8) multiply_int8(p, count);
+}
+
+/* ------------------------------------------------------------------ the other operations */
+
+static void embed(const Call *call, const Operation *op, int token) {
+    float *x = (float *)call->buffers[X] + (int64_t)token * call->strides[X];
+    for (int i = 0; i < call->d_model; i += LANES) {
+        floats y = load_as(op->stored, op->weight, (int64_t)call->ids[token] * call->d_model + i);
+        if (op->second) y += load_as(FLOAT32, op->second, (int64_t)call->slots[token] * call->d_model + i);
+        store(x + i, y);
+    }
+}
+
+/* y = x * factor, then * weight, + bias. y may be x. */
+INLINE void norm(const float *x, int width, float eps, const float *weight, const float *bias, float *y) {
+    floats squares = splat(0), all = splat(0);
+    float mean = 0;
+    if (bias) {
+        for (int i = 0; i < width; i += LANES) all += load(x + i);
+        mean = sum(all) / width;
+    }
+    for (int i = 0; i < width; i += LANES) {
+        floats d = load(x + i) - mean;
+        squares += d * d;
+    }
+    const float factor = 1.0f / sqrtf(sum(squares) / width + eps);
+    for (int i = 0; i < width; i += LANES) {
+        floats d = (load(x + i) - mean) * factor * load(weight + i);
+        store(y + i, bias ? d + load(bias + i) : d);
+    }
+}
+
+static void norm_token(const Call *call, const Operation *op, int place) {
+    const int token = op->wanted ? call->wanted[place] : place, width = call->d_model;
+    float *x = (float *)call->buffers[X] + (int64_t)token * call->strides[X];
+    const int64_t to = (int64_t)place * call->strides[OPERAND];
+    float y[width];
+    if (op->weight)
+        norm(x, width, op->eps, op->weight, op->bias, y);
+    else
+        memcpy(y, x, sizeof y);
+    for (int i = 0; i < width; i += LANES) store_as(call->operand, call->buffers[OPERAND], to + i, load(y + i));
+    if (op->into_x) memcpy(x, y, sizeof y);
+}
+
+/* One head's query or key (C): normed where there is a weight, then each pair (i, i + C/2) turned by its slot's angle. */
+INLINE void prepare(const Call *call, const Operation *op, const float *from, int slot, float factor, float *y) {
+    const int width = call->head_dim, half = width / 2;
+    if (op->weight)
+        norm(from, width, op->eps, op->weight, 0, y);
+    else
+        memcpy(y, from, 4 * width);
+    if (call->cos) {
+        const float *cos = call->cos + (int64_t)slot * half, *sin = call->sin + (int64_t)slot * half;
+        for (int i = 0; i < half; i++) {
+            const float a = y[i], b = y[i + half];
+            y[i] = a * cos[i] - b * sin[i];
+            y[i + half] = b * cos[i] + a * sin[i];
+        }
+    }
+    for (int i = 0; i < width; i++) y[i] *= factor;
+}
+
+INLINE int64_t cache_at(const Call *call, int part, int layer, int row, int slot, int head) {
+    const int64_t block = (int64_t)(2 * layer + part) * call->cache_rows + row;
+    return ((block * call->cache_slots + slot) * call->kv_heads + head) * call->head_dim;
+}
+
+static void keep(const Call *call, const Operation *op, int token) {
+    const int width = call->head_dim, row = call->rows[token], slot = call->slots[token];
+    const float *qkv = (const float *)call->buffers[QKV] + (int64_t)token * call->strides[QKV];
+    float key[width];
+    for (int head = 0; head < call->kv_heads; head++) {
+        prepare(call, op, qkv + (call->heads + head) * width, slot, 1.0f, key);
+        const float *value = qkv + (call->heads + call->kv_heads + head) * width;
+        const int64_t keys = cache_at(call, 0, op->layer, row, slot, head);
+        const int64_t values = cache_at(call, 1, op->layer, row, slot, head);
+        for (int i = 0; i < width; i += LANES) {
+            store_as(call->cached, call->cache, keys + i, load(key + i));
+            store_as(call->cached, call->cache, values + i, load(value + i));
+        }
+    }
+}
+
+#define SPAN 64 /* keys looked at together: scores are made, weighed and forgotten (Milakov & Gimelshein 2018) */
+
+INLINE void attend_as(const int cached, const Call *call, const Operation *op, int token, int head) {
+    const int width = call->head_dim, group = call->heads / call->kv_heads;
+    const int row = call->rows[token], slot = call->slots[token];
+    const int64_t stride = (int64_t)call->kv_heads * width;
+    const int begin = op->window && slot >= op->window ? slot - op->window + 1 : 0;
+    for (int g = 0; g < group; g++) {
+        const int at = (head * group + g) * width;
+        float query[width], mixed[width], scores[SPAN];
+        prepare(call, op, (const float *)call->buffers[QKV] + (int64_t)token * call->strides[QKV] + at, slot,
+                1.0f / sqrtf((float)width), query);
+        memset(mixed, 0, sizeof mixed);
+        float most = -INFINITY, whole = 0;
+        for (int start = begin; start <= slot; start += SPAN) {
+            const int count = slot + 1 - start < SPAN ? slot + 1 - start : SPAN;
+            const int64_t keys = cache_at(call, 0, op->layer, row, start, head);
+            const int64_t values = cache_at(call, 1, op->layer, row, start, head);
+            floats best = splat(most);
+            for (int s = 0; s < SPAN; s++) {
+                if (s >= count) {
+                    scores[s] = -INFINITY;
+                    continue;
+                }
+                floats dot = splat(0);
+                for (int i = 0; i < width; i += LANES)
+                    dot += load(query + i) * load_as(cached, call->cache, keys + s * stride + i);
+                scores[s] = sum(dot);
+            }
+            for (int s = 0; s < SPAN; s += LANES) best = larger(best, load(scores + s));
+            float now = most;
+            for (int i = 0; i < LANES; i++) now = best[i] > now ? best[i] : now;
+            const float shrink = most == -INFINITY ? 0.0f : exponential(splat(most - now))[0];
+            floats sums = splat(0);
+            for (int s = 0; s < SPAN; s += LANES) {
+                floats weight = exponential(load(scores + s) - now);
+                for (int i = 0; i < LANES; i++)
+                    if (s + i >= count) weight[i] = 0;
+                store(scores + s, weight);
+                sums += weight;
+            }
+            whole = whole * shrink + sum(sums);
+            most = now;
+            for (int i = 0; i < width; i += LANES) {
+                floats y = load(mixed + i) * shrink;
+                for (int s = 0; s < count; s++) y += scores[s] * load_as(cached, call->cache, values + s * stride + i);
+                store(mixed + i, y);
+            }
+        }
+        const int64_t to = (int64_t)token * call->strides[MIXED] + at;
+        for (int i = 0; i < width; i += LANES)
+            store_as(call->operand, call->buffers[MIXED], to + i, load(mixed + i) / whole);
+    }
+}
+
+static void attend(const Call *call, const Operation *op, int task) {
+    const int token = task / call->kv_heads, head = task % call->kv_heads;
+    if (call->cached == FLOAT32)
+        attend_as(FLOAT32, call, op, token, head);
+    else
+        attend_as(BFLOAT16, call, op, token, head);
+}
+
+/* ------------------------------------------------------------------ threads */
+
+#define MOST_OPERATIONS 8192
+#define SPINS 2000
+#define PARKED_AFTER 200 /* yields: a fifth of a millisecond or so */
+
+static struct {
+    pthread_mutex_t one_call, sleep;
+    pthread_cond_t wake;
+    pid_t process;
+    int threads;
+    const Call *call;
+    atomic_int generation, sleeping, arrived, phase;
+    atomic_int next[MOST_OPERATIONS]; /* of each operation, the first task that nobody has taken */
+} team = {.one_call = PTHREAD_MUTEX_INITIALIZER, .sleep = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+
+INLINE void pause_a_little(int *spins) {
+    if (++*spins % SPINS == 0) sched_yield();
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+/* Until every thread is here. */
+static void meet(void) {
+    const int phase = atomic_load(&team.phase);
+    if (atomic_fetch_add(&team.arrived, 1) + 1 == team.threads) {
+        atomic_store(&team.arrived, 0);
+        atomic_store(&team.phase, phase + 1);
+        return;
+    }
+    for (int spins = 0; atomic_load(&team.phase) == phase;) pause_a_little(&spins);
+}
+
+static int tasks_of(const Call *call, const Operation *op) {
+    const int tokens = op->wanted ? call->wanted_count : call->tokens;
+    if (op->kind == ATTEND) return tokens * call->kv_heads;
+    if (op->kind != LINEAR) return tokens;
+    return (op->rows_out + BLOCKS * LANES - 1) / (BLOCKS * LANES) * ((tokens + CHUNK - 1) / CHUNK);
+}
+
+static void carry_out(const Call *call) {
+    for (int i = 0; i < call->operations; i++) {
+        const Operation *op = call->list + i;
+        const int tasks = tasks_of(call, op);
+        for (int task; (task = atomic_fetch_add(&team.next[i], 1)) < tasks;) switch (op->kind) {
+                case EMBED: embed(call, op, task); break;
+                case NORM: norm_token(call, op, task); break;
+                case LINEAR: linear(call, op, task); break;
+                case KEEP: keep(call, op, task); break;
+                default: attend(call, op, task);
+            }
+        meet();
+    }
+}
+
+static void *work(void *argument) {
+    int seen = (int)(intptr_t)argument;
+    for (;;) {
+        for (int yields = 0, spins = 0; atomic_load(&team.generation) == seen;) {
+            pause_a_little(&spins);
+            if (spins < SPINS) continue;
+            spins = 0;
+            if (++yields < PARKED_AFTER / 4) continue;
+            pthread_mutex_lock(&team.sleep);
+            atomic_fetch_add(&team.sleeping, 1);
+            while (atomic_load(&team.generation) == seen) pthread_cond_wait(&team.wake, &team.sleep);
+            atomic_fetch_sub(&team.sleeping, 1);
+            pthread_mutex_unlock(&team.sleep);
+        }
+        seen++;
+        carry_out(team.call);
+    }
+    return 0;
+}
+
+/* Carry out a call's operations with so many threads, this one among them. Returns 0; 1: too many operations; 2: a thread
+ * could not be started. Calls from several threads wait for each other. A process keeps the team it began with. */
+int limpid_run(const Call *call, int threads) {
+    if (call->operations > MOST_OPERATIONS) return 1;
+    pthread_mutex_lock(&team.one_call);
+    if (team.process != getpid()) { /* the first call, or the first one after a fork, which leaves threads behind */
+        team.process = getpid();
+        team.threads = 1;
+        atomic_store(&team.sleeping, 0);
+        atomic_store(&team.arrived, 0);
+        for (int i = 1; i < threads; i++) {
+            pthread_t thread;
+            if (pthread_create(&thread, 0, work, (void *)(intptr_t)atomic_load(&team.generation))) break;
+            pthread_detach(thread);
+            team.threads++;
+        }
+    }
+    team.call = call;
+    for (int i = 0; i < call->operations; i++) atomic_store_explicit(&team.next[i], 0, memory_order_relaxed);
+    atomic_fetch_add(&team.generation, 1);
+    if (atomic_load(&team.sleeping)) {
+        pthread_mutex_lock(&team.sleep);
+        pthread_cond_broadcast(&team.wake);
+        pthread_mutex_unlock(&team.sleep);
+    }
+    carry_out(call);
+    pthread_mutex_unlock(&team.one_call);
+    return 0;
+}

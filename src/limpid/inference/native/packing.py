@@ -1,0 +1,50 @@
+"""Matrices laid out as the kernels read them: tiles of 64 outputs, each tile one stretch of memory."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+LANES = 16
+"""Outputs in a block: numbers of one vector register."""
+TILE = 4 * LANES
+
+
+class Packed(NamedTuple):
+    """weight: see `pack`. scale: of each output, float32, padded to whole tiles; None but for int8."""
+
+    weight: Tensor
+    scale: Tensor | None
+
+
+def pack(weight: Tensor, *, int8: bool = False) -> Packed:
+    """(N, K) -> blocks of 16 outputs, their numbers of one k side by side (bfloat16: of a pair of k's).
+
+    N is padded with zeros to whole tiles. int8: each output's weights are multiples of its largest one / 127, rounded.
+    """
+    padded = pad(weight.detach())
+    blocks, width = len(padded) // LANES, padded.shape[1]
+    if int8:
+        numbers = padded.float()
+        scale = numbers.abs().amax(1).clamp_min(1e-30) / 127
+        quantised = (numbers / scale[:, None]).round().to(torch.int8)
+        return Packed(quantised.view(blocks, LANES, width).transpose(1, 2).contiguous(), scale)
+    if padded.dtype == torch.bfloat16:
+        return Packed(padded.view(blocks, LANES, width // 2, 2).transpose(1, 2).contiguous(), None)
+    return Packed(padded.float().view(blocks, LANES, width).transpose(1, 2).contiguous(), None)
+
+
+def pad(rows: Tensor) -> Tensor:
+    """Zeros after the last row (or number), up to a whole tile."""
+    missing = -len(rows) % TILE
+    return F.pad(rows, (0, 0) * (rows.dim() - 1) + (0, missing))
+
+
+def interleave(gate_up: Tensor) -> Tensor:
+    """(2F, K), first all gates, then all ups -> blocks of 16 gates and 16 ups in turn."""
+    gate, up = gate_up.detach().chunk(2)
+    width = gate.shape[1]
+    return torch.stack((gate.view(-1, LANES, width), up.view(-1, LANES, width)), dim=1).reshape(-1, width)
