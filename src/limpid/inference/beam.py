@@ -95,7 +95,7 @@ def beam_search(
             break
         kept = torch.tensor(keep, device=device)
         rows = (kept[:, None] * beam + parents[kept]).flatten()
-        block[:, : len(rows), : step + 1] = block[:, rows, : step + 1]
+        block[:, : len(rows), :, : step + 1] = block[:, rows, :, : step + 1]
         cache = layers(block, slice(0, len(rows)))
         if len(keep) < len(running):
             running = [running[place] for place in keep]

@@ -13,13 +13,17 @@ Cache = list[LayerCache]
 
 
 def allocate(config: Any, rows: int, slots: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(2 x layers, rows, slots, K, C): keys and values of every layer; rows are moved in all of them at once."""
-    return torch.zeros(2 * config.n_layer, rows, slots, config.n_kv_head, config.head_dim, dtype=dtype, device=device)
+    """(2 x layers, rows, K, slots, C): keys and values of every layer; rows are moved in all of them at once.
+
+    What one head looks at lies in one stretch of memory.
+    """
+    return torch.zeros(2 * config.n_layer, rows, config.n_kv_head, slots, config.head_dim, dtype=dtype, device=device)
 
 
 def layers(block: Tensor, rows: slice) -> Cache:
     """Views of some rows: one `LayerCache` a layer."""
-    return [LayerCache(keys, values) for keys, values in zip(block[::2, rows], block[1::2, rows], strict=True)]
+    by_slot = block[:, rows].transpose(2, 3)
+    return [LayerCache(keys, values) for keys, values in zip(by_slot[::2], by_slot[1::2], strict=True)]
 
 
 def cache_bytes(config: Any, rows: int, slots: int, dtype: torch.dtype) -> int:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from limpid.core.errors import LimpidError
 from limpid.inference.forward import Forward, Piece, TorchForward
 from limpid.inference.native.library import Unsupported
-from limpid.inference.request import Request, TokenEvent
+from limpid.inference.request import Request, TokenEvent, TokenMask
 from limpid.inference.rows import CacheRows
 from limpid.inference.sampler import Sampling
 from limpid.inference.sampling_step import choose_tokens
@@ -37,14 +37,20 @@ class Engine:
     Args:
         rows: at most so many answers at once; the cache grows up to it as needed.
         waiting: at most so many requests may wait for a row; None: any number.
+        int8: matrices of 8-bit numbers, half the memory to read for each token; only the C kernels have them.
+
+    Raises:
+        LimpidError: int8 is asked for, and the C kernels cannot be had here or do not know the model.
     """
 
-    def __init__(self, model: Decoder, *, rows: int = 256, waiting: int | None = None) -> None:
+    def __init__(
+        self, model: Decoder, *, rows: int = 256, waiting: int | None = None, int8: bool = False
+    ) -> None:
         self.model = model
         self.config = model.config
         self.dtype = model.embedding.weight.dtype
         self.device = model.embedding.weight.device
-        self.forward = _forward(model)
+        self.forward = fastest_forward(model, int8=int8)
         self.rows = CacheRows(model.config, rows, self.dtype, self.device)
         self.waiting_limit = waiting
         self._waiting: deque[Request] = deque()
@@ -55,7 +61,13 @@ class Engine:
     # ------------------------------------------------------------------ requests
 
     def submit(
-        self, prompt: Sequence[int], sampling: Sampling, *, stop_ids: Collection[int] = (), row: int = 0
+        self,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        *,
+        stop_ids: Collection[int] = (),
+        row: int = 0,
+        mask: TokenMask | None = None,
     ) -> Request:
         """Queue a prompt; its events come out of `step`.
 
@@ -63,6 +75,7 @@ class Engine:
             prompt: token ids, at least one, and fewer than the context.
             stop_ids: tokens that end the answer (reported as its last event, finish "stop").
             row: the submitter's own number for it; numbers are drawn from (sampling.seed, row).
+            mask: which tokens may come; it must let a stop token through when it is done.
 
         Raises:
             LimpidError: the prompt is empty or leaves no room in the context. Busy: the queue is full.
@@ -75,6 +88,7 @@ class Engine:
                 "shorten it so that at least one token can follow."
             )
         request = Request(prompt, sampling, stop_ids, row, self.config.context)
+        request.mask = mask
         with self._lock:
             if self.waiting_limit is not None and len(self._waiting) >= self.waiting_limit:
                 raise Busy(f"{len(self._waiting)} requests are waiting already; try again in a moment.")
@@ -106,7 +120,7 @@ class Engine:
         if not self._placed:
             return []
         pieces = self._next_words() + self._next_parts()
-        logits = self.forward(self.rows, pieces)
+        scores = self.forward(self.rows, pieces)
         for piece in pieces:
             self.rows.texts[piece.row] += piece.ids
         speakers = self._placed[: self._speaking]
@@ -116,7 +130,7 @@ class Engine:
             speakers.append(request)
         if not speakers:
             return []
-        events = choose_tokens(logits, speakers)
+        events = choose_tokens(scores, speakers)
         for event in events:
             event.request.inbox.append(event)
             if event.finish is not None:
@@ -247,11 +261,13 @@ class Engine:
             self._drop_cancelled()
 
 
-def _forward(model: Decoder) -> Forward:
-    """The fastest way that this machine and model allow."""
+def fastest_forward(model: Decoder, *, int8: bool = False) -> Forward:
+    """The C kernels where this machine and model allow them, else torch."""
     from limpid.inference.native.forward import NativeForward
 
     try:
-        return NativeForward(model)
-    except Unsupported:
+        return NativeForward(model, int8=int8)
+    except Unsupported as reason:
+        if int8:
+            raise LimpidError(f"int8 weights need the C kernels: {reason}.") from reason
         return TorchForward(model)

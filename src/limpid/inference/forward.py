@@ -31,16 +31,24 @@ class Piece(NamedTuple):
     wanted: bool
 
 
+class Scores(NamedTuple):
+    """Of R tokens to come: logits (R, V) float32; the log of the sum of their exponentials, and the largest one's id, (R,)."""
+
+    logits: Tensor
+    log_total: Tensor
+    best: Tensor
+
+
 class Forward(Protocol):
     """Computes the pieces of a step.
 
     Pieces stand in the order of their rows, which follow each other without a gap; those of one token that speak come
-    first, from row 0 on. Returns (wanted pieces, V) float32: the scores of what follows each of them.
+    first, from row 0 on. Returns the scores of what follows each piece that is wanted.
     """
 
     name: str
 
-    def __call__(self, rows: CacheRows, pieces: Sequence[Piece]) -> Tensor: ...
+    def __call__(self, rows: CacheRows, pieces: Sequence[Piece]) -> Scores: ...
 
     def refresh(self) -> None:
         """Take over the present weights of the model, where they were copied."""
@@ -59,14 +67,15 @@ class TorchForward:
     def refresh(self) -> None:
         """Nothing was copied."""
 
-    def __call__(self, rows: CacheRows, pieces: Sequence[Piece]) -> Tensor:
+    def __call__(self, rows: CacheRows, pieces: Sequence[Piece]) -> Scores:
         speaking = 0
         while speaking < len(pieces) and len(pieces[speaking].ids) == 1:
             speaking += 1
         states = [self._speak(rows, pieces[:speaking])] if speaking else []
         states += [self._read(rows, group) for group in _alike(pieces[speaking:])]
         wanted = torch.tensor([piece.wanted for piece in pieces], device=self.device)
-        return self.model.head(torch.cat(states)[wanted]).float()
+        logits = self.model.head(torch.cat(states)[wanted]).float()
+        return Scores(logits, logits.logsumexp(-1), logits.argmax(-1))
 
     def _speak(self, rows: CacheRows, pieces: Sequence[Piece]) -> Tensor:
         """Final hidden states (n, D) of rows that each take one token."""

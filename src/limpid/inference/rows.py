@@ -46,7 +46,7 @@ class CacheRows:
         if slots > size:
             size = min(self.config.context, -(-slots // SLOT_STEP) * SLOT_STEP)
         larger = allocate(self.config, count, size, self.dtype, self.device)
-        larger[:, : self.count, : self.slots] = self.block
+        larger[:, : self.count, :, : self.slots] = self.block
         self.block = larger
         self.texts += [[] for _ in range(count - self.count)]
         self._used += [0] * (count - self.count)
@@ -90,9 +90,9 @@ class CacheRows:
         if a == b:
             return
         length = min(self.slots, max(len(self.texts[a]), len(self.texts[b])))
-        held = self.block[:, a, :length].clone()
-        self.block[:, a, :length] = self.block[:, b, :length]
-        self.block[:, b, :length] = held
+        held = self.block[:, a, :, :length].clone()
+        self.block[:, a, :, :length] = self.block[:, b, :, :length]
+        self.block[:, b, :, :length] = held
         self.texts[a], self.texts[b] = self.texts[b], self.texts[a]
         self._used[a], self._used[b] = self._used[b], self._used[a]
 
@@ -125,4 +125,4 @@ class CacheRows:
         return found, longest
 
     def _copy(self, source: int, target: int, length: int) -> None:
-        self.block[:, target, :length] = self.block[:, source, :length]
+        self.block[:, target, :, :length] = self.block[:, source, :, :length]

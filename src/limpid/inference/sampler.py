@@ -39,6 +39,11 @@ class Sampling(Section):
     alternatives: Annotated[int, Field(ge=0, le=100)] = 0
 
     @property
+    def greedy(self) -> bool:
+        """Whether the most probable token is taken: temperature 0, or so near that scores / temperature overflow."""
+        return self.temperature < 1e-4
+
+    @property
     def adjusts(self) -> bool:
         """Whether scores depend on what was said, or on a bias."""
         penalties = self.frequency_penalty or self.presence_penalty
@@ -116,7 +121,7 @@ def draw(probabilities: Tensor, uniform: Tensor) -> Tensor:
 
 def choose(logits: Tensor, sampling: Sampling, uniform: Tensor) -> tuple[Tensor, Tensor]:
     """Token ids (B,), and the log-probability (B,) of each under the distribution it was drawn from."""
-    if sampling.temperature < 1e-4:  # 0, or so near that logits / temperature might overflow
+    if sampling.greedy:
         chosen = logits.argmax(-1)
         return chosen, torch.zeros(chosen.shape, device=chosen.device)
     probabilities = shape_distribution(logits, sampling)

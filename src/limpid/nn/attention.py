@@ -16,7 +16,8 @@ from limpid.nn.position import rotate
 
 
 class LayerCache(NamedTuple):
-    """Keys and values of one layer, preallocated: each (rows, S, K, C). Written in place at each row's positions."""
+    """Keys and values of one layer, preallocated: each (rows, S, K, C), of any strides. Written in place at each row's
+    positions."""
 
     keys: Tensor
     values: Tensor

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from limpid.core.errors import LimpidError
-from limpid.inference.forward import Piece
+from limpid.inference.forward import Piece, Scores
 from limpid.inference.native.library import Unsupported, library
 from limpid.inference.native.program import (
     BFLOAT16,
@@ -26,21 +26,24 @@ from limpid.inference.native.program import (
 )
 from limpid.inference.rows import CacheRows
 from limpid.models.decoder import Decoder
-from limpid.nn.heads import soft_cap
+
+
+QUERIES = 4
+"""Tokens of a text that attend together; the number is that of `kernels.c`."""
 
 
 class Call(ctypes.Structure):
     """What the operations of one call share; `kernels.c` says what the fields mean."""
 
     _fields_ = [
-        *[(name, ctypes.c_int32) for name in ("operations", "tokens", "wanted_count", "d_model", "heads", "kv_heads")],
-        *[(name, ctypes.c_int32) for name in ("head_dim", "operand", "cached", "cache_rows", "cache_slots")],
+        *[(name, ctypes.c_int32) for name in ("operations", "tokens", "wanted_count", "span_count", "d_model", "heads")],
+        *[(name, ctypes.c_int32) for name in ("kv_heads", "head_dim", "operand", "cached", "cache_rows", "cache_slots")],
         ("list", ctypes.POINTER(Operation)),
         ("cos", ctypes.c_void_p),
         ("sin", ctypes.c_void_p),
         ("buffers", ctypes.c_void_p * BUFFERS),
         ("strides", ctypes.c_int32 * BUFFERS),
-        *[(name, ctypes.c_void_p) for name in ("cache", "ids", "rows", "slots", "wanted")],
+        *[(name, ctypes.c_void_p) for name in ("cache", "ids", "rows", "slots", "wanted", "spans", "best", "log_total")],
     ]  # fmt: skip
 
 
@@ -62,6 +65,7 @@ class NativeForward:
         if model.embedding.weight.device.type != "cpu":
             raise Unsupported(f"the model is on {model.embedding.weight.device.type}")
         self._run = library().limpid_run
+        self._threads = torch.get_num_threads()
         self.model = model
         self.program = program = Program(model, int8=int8)
         config = model.config
@@ -73,23 +77,25 @@ class NativeForward:
             sin=None if program.sin is None else program.sin.data_ptr(),
         )  # fmt: skip
         self._buffers: list[Tensor] = []
-        self._numbers = np.empty((4, 0), dtype=np.int32)
+        self._numbers = np.empty((5, 0), dtype=np.int32)
         self._capacity = 0
 
     def refresh(self) -> None:
         """Take over the present weights of the model."""
         self.program.refresh()
 
-    def __call__(self, rows: CacheRows, pieces: Sequence[Piece]) -> Tensor:
+    def __call__(self, rows: CacheRows, pieces: Sequence[Piece]) -> Scores:
         ids = [token for piece in pieces for token in piece.ids]
         count = len(ids)
         if count > self._capacity:
             self._reserve(count)
-        wanted, end = [], 0
+        wanted, spans, end = [], [], 0
         for piece in pieces:
+            spans += range(end, end + len(piece.ids), QUERIES)
             end += len(piece.ids)
             if piece.wanted:
                 wanted.append(end - 1)
+        spans.append(end)
         numbers = self._numbers
         numbers[0, :count] = ids
         if count == len(pieces):
@@ -99,15 +105,18 @@ class NativeForward:
             numbers[1, :count] = [piece.row for piece in pieces for _ in piece.ids]
             numbers[2, :count] = [piece.start + i for piece in pieces for i in range(len(piece.ids))]
         numbers[3, : len(wanted)] = wanted
+        numbers[4, : len(spans)] = spans
         logits = torch.empty(len(wanted), self.program.widths[LOGITS])
+        best, log_total = torch.empty(len(wanted), dtype=torch.int64), torch.empty(len(wanted))
         call, block = self._call, rows.block
-        call.tokens, call.wanted_count = count, len(wanted)
+        call.tokens, call.wanted_count, call.span_count = count, len(wanted), len(spans) - 1
         call.cache, call.cached = block.data_ptr(), BFLOAT16 if block.dtype == torch.bfloat16 else FLOAT32
-        call.cache_rows, call.cache_slots = block.shape[1], block.shape[2]
+        call.cache_rows, call.cache_slots = block.shape[1], block.shape[3]
+        call.best, call.log_total = best.data_ptr(), log_total.data_ptr()
         call.buffers[LOGITS] = logits.data_ptr()
-        if self._run(ctypes.addressof(call), torch.get_num_threads()):
+        if self._run(ctypes.addressof(call), self._threads):
             raise LimpidError(f"the model has more operations ({call.operations}) than the C kernels carry out.")
-        return soft_cap(logits, self.model.head.cap)
+        return Scores(logits, log_total, best)
 
     def _reserve(self, tokens: int) -> None:
         """Buffers for so many tokens at once."""
@@ -123,7 +132,7 @@ class NativeForward:
         ]
         for buffer, memory in enumerate(self._buffers):
             self._call.buffers[buffer] = memory.data_ptr()
-        self._numbers = np.zeros((4, self._capacity), dtype=np.int32)
+        self._numbers = np.zeros((5, self._capacity + 1), dtype=np.int32)
         address, stride = self._numbers.ctypes.data, self._numbers.strides[0]
-        for place, name in enumerate(("ids", "rows", "slots", "wanted")):
+        for place, name in enumerate(("ids", "rows", "slots", "wanted", "spans")):
             setattr(self._call, name, address + place * stride)

@@ -34,7 +34,7 @@ typedef int8_t bytes __attribute__((vector_size(LANES), aligned(1)));
 typedef uint16_t halves __attribute__((vector_size(2 * LANES), aligned(2)));
 
 enum { FLOAT32, BFLOAT16, INT8 };                           /* how numbers are stored */
-enum { EMBED, NORM, LINEAR, KEEP, ATTEND };                 /* what an operation does */
+enum { EMBED, NORM, LINEAR, KEEP, ATTEND, TOTAL };          /* what an operation does */
 enum { STORE, ADD, GLU, RELU, RELU2, SILU, GELU, GELU_TANH }; /* what follows a matrix product */
 enum { X, OPERAND, QKV, MIXED, INNER, LOGITS, BUFFERS };    /* where numbers lie between two operations */
 
@@ -47,6 +47,7 @@ enum { X, OPERAND, QKV, MIXED, INNER, LOGITS, BUFFERS };    /* where numbers lie
  * KEEP    keys and values of QKV[t] into the cache; keys normed (weight, with eps), then turned.
  * ATTEND  MIXED[t] = softmax(q k^T / sqrt(C)) v over the slots up to the token's own, the last `window` of them (0: all);
  *         queries normed (weight, with eps), then turned.
+ * TOTAL   of each wanted token's LOGITS, the largest one's number, and the log of the sum of their exponentials.
  */
 typedef struct {
     int32_t kind, after, stored, input, output, rows_in, rows_out, layer, window, into_x, wanted;
@@ -56,15 +57,19 @@ typedef struct {
 } Operation;
 
 /* What all operations of a call share. cos, sin: (context, C/2), 0 where nothing is turned. cache: (2 layers, cache_rows,
- * cache_slots, K, C): keys of a layer, then its values. ids, rows, slots: of each token; wanted: which tokens' logits. */
+ * K, cache_slots, C): keys of a layer, then its values. ids, rows, slots: of each token; wanted: which tokens' logits.
+ * spans: where each run of up to QUERIES tokens begins that follow each other in a row; then the number of tokens. */
 typedef struct {
-    int32_t operations, tokens, wanted_count, d_model, heads, kv_heads, head_dim, operand, cached, cache_rows, cache_slots;
+    int32_t operations, tokens, wanted_count, span_count, d_model, heads, kv_heads, head_dim;
+    int32_t operand, cached, cache_rows, cache_slots;
     const Operation *list;
     const float *cos, *sin;
     void *buffers[BUFFERS];
     int32_t strides[BUFFERS]; /* numbers from one token's to the next one's */
     void *cache;
-    const int32_t *ids, *rows, *slots, *wanted;
+    const int32_t *ids, *rows, *slots, *wanted, *spans;
+    int64_t *best;
+    float *log_total;
 } Call;
 
 /* ------------------------------------------------------------------ numbers */
@@ -146,6 +151,9 @@ INLINE floats activate(int which, floats x) {
 #define TILE_ROWS 6 /* tokens multiplied at once: 24 sums, in registers */
 #define CHUNK 48    /* tokens a task: the tile of weights is read once for them */
 
+#define EACH_SUM(r, b)                                                                                                 \
+    _Pragma("GCC unroll 8") for (int r = 0; r < rows; r++) _Pragma("GCC unroll 8") for (int b = 0; b < BLOCKS; b++)
+
 /* What one product needs: tokens first .. first + rows - 1 of the input, outputs of one tile. */
 typedef struct {
     const Operation *op;
@@ -209,17 +217,14 @@ INLINE void multiply(const Product *p, int stored, int operand, int rows) {
     const int stride = p->call->strides[p->op->input];
     const int size = operand == BFLOAT16 ? 2 : 4;
     const char *x = (const char *)p->call->buffers[p->op->input] + (int64_t)p->first * stride * size;
-    floats total[TILE_ROWS][BLOCKS];
-    for (int r = 0; r < rows; r++)
-        for (int b = 0; b < BLOCKS; b++) total[r][b] = splat(0.0f);
+    floats total[TILE_ROWS][BLOCKS], kept[TILE_ROWS][BLOCKS]; /* all indices constant: total stays in registers */
+    EACH_SUM(r, b) total[r][b] = splat(0.0f);
     const char *w = p->tile;
     for (int k = 0; k < width; k += step, w += bytes_a_step)
-#pragma GCC unroll 6
-        for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
-            for (int b = 0; b < BLOCKS; b++)
-                total[r][b] = accumulate(stored, operand, total[r][b], w + b * block, x + (int64_t)r * stride * size, k);
-    for (int r = 0; r < rows; r++) finish(p, p->first + r, total[r]);
+        EACH_SUM(r, b)
+            total[r][b] = accumulate(stored, operand, total[r][b], w + b * block, x + (int64_t)r * stride * size, k);
+    EACH_SUM(r, b) kept[r][b] = total[r][b];
+    for (int r = 0; r < rows; r++) finish(p, p->first + r, kept[r]);
 }
 
 #define MULTIPLY(name, stored, operand)                                                                                \
@@ -317,7 +322,7 @@ INLINE void prepare(const Call *call, const Operation *op, const float *from, in
 
 INLINE int64_t cache_at(const Call *call, int part, int layer, int row, int slot, int head) {
     const int64_t block = (int64_t)(2 * layer + part) * call->cache_rows + row;
-    return ((block * call->cache_slots + slot) * call->kv_heads + head) * call->head_dim;
+    return ((block * call->kv_heads + head) * call->cache_slots + slot) * call->head_dim;
 }
 
 static void keep(const Call *call, const Operation *op, int token) {
@@ -338,72 +343,219 @@ static void keep(const Call *call, const Operation *op, int token) {
 
 #define SPAN 64 /* keys looked at together: scores are made, weighed and forgotten (Milakov & Gimelshein 2018) */
 
-INLINE void attend_as(const int cached, const Call *call, const Operation *op, int token, int head) {
-    const int width = call->head_dim, group = call->heads / call->kv_heads;
-    const int row = call->rows[token], slot = call->slots[token];
-    const int64_t stride = (int64_t)call->kv_heads * width;
-    const int begin = op->window && slot >= op->window ? slot - op->window + 1 : 0;
-    for (int g = 0; g < group; g++) {
-        const int at = (head * group + g) * width;
-        float query[width], mixed[width], scores[SPAN];
-        prepare(call, op, (const float *)call->buffers[QKV] + (int64_t)token * call->strides[QKV] + at, slot,
-                1.0f / sqrtf((float)width), query);
-        memset(mixed, 0, sizeof mixed);
-        float most = -INFINITY, whole = 0;
-        for (int start = begin; start <= slot; start += SPAN) {
-            const int count = slot + 1 - start < SPAN ? slot + 1 - start : SPAN;
-            const int64_t keys = cache_at(call, 0, op->layer, row, start, head);
-            const int64_t values = cache_at(call, 1, op->layer, row, start, head);
-            floats best = splat(most);
-            for (int s = 0; s < SPAN; s++) {
-                if (s >= count) {
-                    scores[s] = -INFINITY;
-                    continue;
-                }
-                floats dot = splat(0);
-                for (int i = 0; i < width; i += LANES)
-                    dot += load(query + i) * load_as(cached, call->cache, keys + s * stride + i);
-                scores[s] = sum(dot);
-            }
-            for (int s = 0; s < SPAN; s += LANES) best = larger(best, load(scores + s));
-            float now = most;
-            for (int i = 0; i < LANES; i++) now = best[i] > now ? best[i] : now;
-            const float shrink = most == -INFINITY ? 0.0f : exponential(splat(most - now))[0];
-            floats sums = splat(0);
-            for (int s = 0; s < SPAN; s += LANES) {
-                floats weight = exponential(load(scores + s) - now);
-                for (int i = 0; i < LANES; i++)
-                    if (s + i >= count) weight[i] = 0;
-                store(scores + s, weight);
-                sums += weight;
-            }
-            whole = whole * shrink + sum(sums);
-            most = now;
-            for (int i = 0; i < width; i += LANES) {
-                floats y = load(mixed + i) * shrink;
-                for (int s = 0; s < count; s++) y += scores[s] * load_as(cached, call->cache, values + s * stride + i);
-                store(mixed + i, y);
-            }
+#define QUERIES 4 /* tokens of one text that look at the same keys, one after the other in the batch */
+
+#if defined(__clang__)
+#define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define PICK(a, b, ...) __builtin_shuffle(a, b, (ints){__VA_ARGS__})
+#endif
+
+/* Sums of neighbours: of a in the first half, of b in the second. */
+INLINE floats fold(floats a, floats b) {
+    return PICK(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30) +
+           PICK(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+}
+
+/* The sums of 16 vectors, in their order. */
+INLINE floats sums_of(const floats *v) {
+    floats pairs[8], fours[4];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) pairs[i] = fold(v[2 * i], v[2 * i + 1]);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) fours[i] = fold(pairs[2 * i], pairs[2 * i + 1]);
+    return fold(fold(fours[0], fours[1]), fold(fours[2], fours[3]));
+}
+
+/* Products of a query and a key, not summed yet. low: the query in bfloat16, where the processor multiplies that. */
+INLINE floats products(const int cached, const float *query, const uint16_t *low, const void *cache, int64_t at, int width) {
+    floats dot = splat(0);
+#if BF16_DOT
+    if (cached == BFLOAT16 && width % (2 * LANES) == 0) {
+        for (int i = 0; i < width; i += 2 * LANES)
+            dot = (floats)_mm512_dpbf16_ps((__m512)dot, (__m512bh) * (const words *)((const uint16_t *)cache + at + i),
+                                           (__m512bh) * (const words *)(low + i));
+        return dot;
+    }
+#else
+    (void)low;
+#endif
+    for (int i = 0; i < width; i += LANES) dot += load(query + i) * load_as(cached, cache, at + i);
+    return dot;
+}
+
+/* One head's queries of a few tokens, on their way through the keys. mixed: in each 32 numbers of it the even ones come
+ * first, then the odd ones, as bfloat16 is unpacked; see `straighten`. most, whole: the largest score so far, and the sum of
+ * all weights relative to it. first, last: the slots that may be looked at. */
+typedef struct {
+    int first, last;
+    float most, whole, shrink;
+    float *query, *mixed, *scores;
+    uint16_t *low;
+} Query;
+
+/* mixed = mixed * shrink + sum of weight x value, for 32 numbers of each of n queries. */
+INLINE void weigh(const int cached, const int n, const Query *q, int count, const void *cache, int64_t at, int64_t stride,
+                  int i) {
+    floats even[QUERIES], odd[QUERIES];
+#pragma GCC unroll 4
+    for (int j = 0; j < n; j++) {
+        even[j] = load(q[j].mixed + i) * q[j].shrink;
+        odd[j] = load(q[j].mixed + i + LANES) * q[j].shrink;
+    }
+    for (int s = 0; s < count; s++, at += stride) {
+        floats a, b;
+        if (cached == FLOAT32) {
+            floats x = load((const float *)cache + at + i), y = load((const float *)cache + at + i + LANES);
+            a = PICK(x, y, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            b = PICK(x, y, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+        } else {
+            words pair = *(const words *)((const uint16_t *)cache + at + i);
+            a = (floats)(pair << 16), b = (floats)(pair & 0xffff0000u);
         }
-        const int64_t to = (int64_t)token * call->strides[MIXED] + at;
-        for (int i = 0; i < width; i += LANES)
-            store_as(call->operand, call->buffers[MIXED], to + i, load(mixed + i) / whole);
+#pragma GCC unroll 4
+        for (int j = 0; j < n; j++) even[j] += q[j].scores[s] * a, odd[j] += q[j].scores[s] * b;
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < n; j++) store(q[j].mixed + i, even[j]), store(q[j].mixed + i + LANES, odd[j]);
+}
+
+/* Even and odd numbers in turn again. */
+INLINE void straighten(float *mixed, int width) {
+    for (int i = 0; i + 2 * LANES <= width; i += 2 * LANES) {
+        floats even = load(mixed + i), odd = load(mixed + i + LANES);
+        store(mixed + i, PICK(even, odd, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
+        store(mixed + i + LANES, PICK(even, odd, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
     }
 }
 
+/* The weights of `count` keys from `start` on, in place of their scores. Keys out of a query's sight weigh exactly 0, so
+ * that its numbers do not depend on the tokens it is computed with. */
+INLINE void weights_of(Query *q, int start, int count) {
+    const ints lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    floats best = splat(-INFINITY);
+    for (int s = 0; s < count; s += LANES) {
+        ints at = lanes + (start + s), seen = (at >= q->first) & (at <= q->last);
+        floats score = (floats)(((ints)load(q->scores + s) & seen) | ((ints)splat(-INFINITY) & ~seen));
+        store(q->scores + s, score);
+        best = larger(best, score);
+    }
+    float now = q->most;
+    for (int i = 0; i < LANES; i++) now = best[i] > now ? best[i] : now;
+    q->shrink = q->most == -INFINITY ? 0.0f : exponential(splat(q->most - now))[0];
+    const float from = now == -INFINITY ? 0.0f : now; /* nothing is in sight yet */
+    floats sums = splat(0);
+    for (int s = 0; s < count; s += LANES) {
+        floats score = load(q->scores + s);
+        floats weight = (floats)((ints)exponential(score - from) & (score > -INFINITY));
+        store(q->scores + s, weight);
+        sums += weight;
+    }
+    q->whole = q->whole * q->shrink + sum(sums);
+    q->most = now;
+}
+
+INLINE void attend_as(const int cached, const int n, const Call *call, const Operation *op, int token, int head) {
+    const int width = call->head_dim, group = call->heads / call->kv_heads, row = call->rows[token];
+    const int64_t stride = width;
+    float query[n][width], mixed[n][width], scores[n][SPAN];
+    uint16_t low[n][width];
+    for (int g = 0; g < group; g++) {
+        const int at = (head * group + g) * width;
+        Query q[QUERIES];
+        for (int j = 0; j < n; j++) {
+            const int slot = call->slots[token + j];
+            q[j] = (Query){.first = op->window && slot >= op->window ? slot - op->window + 1 : 0, .last = slot,
+                           .most = -INFINITY, .query = query[j], .mixed = mixed[j], .scores = scores[j], .low = low[j]};
+            prepare(call, op, (const float *)call->buffers[QKV] + (int64_t)(token + j) * call->strides[QKV] + at, slot,
+                    1.0f / sqrtf((float)width), query[j]);
+            for (int i = 0; i < width; i += LANES) store_as(BFLOAT16, low[j], i, load(query[j] + i));
+            memset(mixed[j], 0, sizeof mixed[j]);
+        }
+        const int last = q[n - 1].last;
+        for (int start = q[0].first / SPAN * SPAN; start <= last; start += SPAN) {
+            const int count = last + 1 - start < SPAN ? last + 1 - start : SPAN;
+            const int64_t keys = cache_at(call, 0, op->layer, row, start, head);
+            const int64_t values = cache_at(call, 1, op->layer, row, start, head);
+            for (int s = 0; s < count; s += LANES) {
+                floats dots[n][LANES];
+                for (int i = 0; i < LANES; i++) {
+                    const int64_t key = keys + (s + i < count ? s + i : count - 1) * stride;
+#pragma GCC unroll 4
+                    for (int j = 0; j < n; j++) dots[j][i] = products(cached, query[j], low[j], call->cache, key, width);
+                }
+#pragma GCC unroll 4
+                for (int j = 0; j < n; j++) store(scores[j] + s, sums_of(dots[j]));
+            }
+            for (int j = 0; j < n; j++) weights_of(&q[j], start, count);
+            int i = 0;
+            for (; i + 2 * LANES <= width; i += 2 * LANES)
+                weigh(cached, n, q, count, call->cache, values, stride, i);
+            if (i < width) /* 16 numbers are left */
+                for (int j = 0; j < n; j++) {
+                    floats y = load(mixed[j] + i) * q[j].shrink;
+                    for (int s = 0; s < count; s++)
+                        y += scores[j][s] * load_as(cached, call->cache, values + s * stride + i);
+                    store(mixed[j] + i, y);
+                }
+        }
+        for (int j = 0; j < n; j++) {
+            straighten(mixed[j], width);
+            const int64_t to = (int64_t)(token + j) * call->strides[MIXED] + at;
+            for (int i = 0; i < width; i += LANES)
+                store_as(call->operand, call->buffers[MIXED], to + i, load(mixed[j] + i) / q[j].whole);
+        }
+    }
+}
+
+#define ATTEND_AS(cached)                                                                                              \
+    switch (count) {                                                                                                   \
+        case 1: attend_as(cached, 1, call, op, token, head); break;                                                    \
+        case 2: attend_as(cached, 2, call, op, token, head); break;                                                    \
+        case 3: attend_as(cached, 3, call, op, token, head); break;                                                    \
+        default: attend_as(cached, 4, call, op, token, head);                                                          \
+    }
+
 static void attend(const Call *call, const Operation *op, int task) {
-    const int token = task / call->kv_heads, head = task % call->kv_heads;
+    const int head = task / call->span_count, span = task % call->span_count;
+    const int token = call->spans[span], count = call->spans[span + 1] - token;
     if (call->cached == FLOAT32)
-        attend_as(FLOAT32, call, op, token, head);
+        ATTEND_AS(FLOAT32)
     else
-        attend_as(BFLOAT16, call, op, token, head);
+        ATTEND_AS(BFLOAT16)
+}
+
+static void total(const Call *call, int place) {
+    const int width = call->strides[LOGITS];
+    const float *logits = (const float *)call->buffers[LOGITS] + (int64_t)place * width;
+    const ints lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    floats most = splat(-INFINITY), sums = splat(0);
+    ints where = lanes;
+    int i = 0;
+    for (; i + LANES <= width; i += LANES) {
+        const floats x = load(logits + i);
+        const ints more = x > most;
+        most = (floats)(((ints)x & more) | ((ints)most & ~more));
+        where = ((lanes + i) & more) | (where & ~more);
+    }
+    int best = where[0];
+    for (int lane = 1; lane < LANES; lane++)
+        if (most[lane] > logits[best] || (most[lane] == logits[best] && where[lane] < best)) best = where[lane];
+    for (; i < width; i++)
+        if (logits[i] > logits[best]) best = i;
+    const float from = logits[best];
+    for (i = 0; i + LANES <= width; i += LANES) sums += exponential(load(logits + i) - from);
+    float whole = sum(sums);
+    for (; i < width; i++) whole += expf(logits[i] - from);
+    call->best[place] = best;
+    call->log_total[place] = from + logf(whole);
 }
 
 /* ------------------------------------------------------------------ threads */
 
 #define MOST_OPERATIONS 8192
-#define SPINS 2000
-#define PARKED_AFTER 200 /* yields: a fifth of a millisecond or so */
+#define SPINS 1000
+#define PARKED_AFTER 5 /* yields: a tenth of a millisecond or so */
 
 static struct {
     pthread_mutex_t one_call, sleep;
@@ -435,7 +587,7 @@ static void meet(void) {
 
 static int tasks_of(const Call *call, const Operation *op) {
     const int tokens = op->wanted ? call->wanted_count : call->tokens;
-    if (op->kind == ATTEND) return tokens * call->kv_heads;
+    if (op->kind == ATTEND) return call->span_count * call->kv_heads;
     if (op->kind != LINEAR) return tokens;
     return (op->rows_out + BLOCKS * LANES - 1) / (BLOCKS * LANES) * ((tokens + CHUNK - 1) / CHUNK);
 }
@@ -449,6 +601,7 @@ static void carry_out(const Call *call) {
                 case NORM: norm_token(call, op, task); break;
                 case LINEAR: linear(call, op, task); break;
                 case KEEP: keep(call, op, task); break;
+                case TOTAL: total(call, task); break;
                 default: attend(call, op, task);
             }
         meet();
@@ -462,7 +615,7 @@ static void *work(void *argument) {
             pause_a_little(&spins);
             if (spins < SPINS) continue;
             spins = 0;
-            if (++yields < PARKED_AFTER / 4) continue;
+            if (++yields < PARKED_AFTER) continue;
             pthread_mutex_lock(&team.sleep);
             atomic_fetch_add(&team.sleeping, 1);
             while (atomic_load(&team.generation) == seen) pthread_cond_wait(&team.wake, &team.sleep);

@@ -18,7 +18,7 @@ from limpid.nn.linear import Linear
 from limpid.nn.norm import LayerNorm, RMSNorm
 
 FLOAT32, BFLOAT16, INT8 = range(3)
-EMBED, NORM, LINEAR, KEEP, ATTEND = range(5)
+EMBED, NORM, LINEAR, KEEP, ATTEND, TOTAL = range(6)
 STORE, ADD, GLU, RELU, RELU2, SILU, GELU, GELU_TANH = range(8)
 X, OPERAND, QKV, MIXED, INNER, LOGITS, BUFFERS = range(7)
 AFTER = {"relu": RELU, "relu2": RELU2, "silu": SILU, "gelu": GELU, "gelu_tanh": GELU_TANH}
@@ -95,7 +95,10 @@ class Program:
         for layer, (block, window) in enumerate(zip(model.blocks, model.windows, strict=True)):
             operations += self._block(block, layer, window)
         operations.append(self._norm(model.norm, wanted=1))
+        if model.head.cap:
+            raise Unsupported("a head that bounds its scores")
         operations.append(self._linear(model.head, OPERAND, LOGITS, wanted=1))
+        operations.append(Operation(kind=TOTAL, wanted=1))
         return operations
 
     def _block(self, block: nn.Module, layer: int, window: int) -> list[Operation]:
