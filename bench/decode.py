@@ -2,11 +2,12 @@
 
     python -m bench.decode [--rounds 5] [--only one int8 many prompt small] [--json]
 
-A decoder of Llama's shape with 110 million random weights (12 layers, 768 wide, vocabulary 32,000), the same weights for
-everyone: limpid's engine, transformers' generate on what `limpid export --to hf` writes, llama.cpp on what `--to gguf`
-writes. Prompts of 32 tokens, 128 new ones, greedy; then 32 rows together, a prompt of 768 tokens, weights of 8 bits, and a
-model of the demo's shape, where the work is so little that calling it is what takes time. Every measurement is a fresh
-process that warms up first and gives the median of three runs; systems run in turn and ratios are taken within a round.
+A decoder of Llama's shape with 110 million random weights (12 layers, 768 wide, vocabulary 32,000), the same weights
+for everyone: limpid's engine, transformers' generate on what `limpid export --to hf` writes, llama.cpp on what
+`--to gguf` writes. Prompts of 32 tokens, 128 new ones, greedy; then 32 rows together, a prompt of 768 tokens, weights
+of 8 bits, and a model of the demo's shape, where the work is so little that calling it is what takes time. Every
+measurement is a fresh process that warms up first and gives the median of three runs; systems run in turn and ratios
+are taken within a round.
 transformers first tries its flags once for each question and keeps the fastest.
 """
 

@@ -21,7 +21,10 @@ from limpid.inference.weights import inference_copy, refresh
 from limpid.models.decoder import Decoder
 
 SIZES: dict[str, object] = {"d_model": 64, "n_head": 4, "d_ff": 112}
-KNOWN = ["gpt1", "gpt2", "gpt-sinusoidal", "llama", "llama-linear", "llama-llama3", "llama-yarn", "mistral", "qwen2-tied", "qwen3"]  # fmt: skip
+KNOWN = [
+    "gpt1", "gpt2", "gpt-sinusoidal", "llama", "llama-linear", "llama-llama3", "llama-yarn", "mistral", "qwen2-tied",
+    "qwen3",
+]  # fmt: skip
 TEXT = [int(i) for i in torch.randint(0, 97, (40,), generator=torch.Generator().manual_seed(3))]
 
 

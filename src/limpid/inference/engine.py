@@ -43,9 +43,7 @@ class Engine:
         LimpidError: int8 is asked for, and the C kernels cannot be had here or do not know the model.
     """
 
-    def __init__(
-        self, model: Decoder, *, rows: int = 256, waiting: int | None = None, int8: bool = False
-    ) -> None:
+    def __init__(self, model: Decoder, *, rows: int = 256, waiting: int | None = None, int8: bool = False) -> None:
         self.model = model
         self.config = model.config
         self.dtype = model.embedding.weight.dtype

@@ -32,7 +32,7 @@ class Piece(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """Of R tokens to come: logits (R, V) float32; the log of the sum of their exponentials, and the largest one's id, (R,)."""
+    """Of R tokens to come: logits (R, V) float32; the log of the sum of their exponentials, and the best ids, (R,)."""
 
     logits: Tensor
     log_total: Tensor

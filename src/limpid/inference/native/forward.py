@@ -27,23 +27,28 @@ from limpid.inference.native.program import (
 from limpid.inference.rows import CacheRows
 from limpid.models.decoder import Decoder
 
-
 QUERIES = 4
 """Tokens of a text that attend together; the number is that of `kernels.c`."""
+
+
+_NUMBERS = (
+    "operations", "tokens", "wanted_count", "span_count", "d_model", "heads", "kv_heads", "head_dim",
+    "operand", "cached", "cache_rows", "cache_slots",
+)  # fmt: skip
+_ADDRESSES = ("cache", "ids", "rows", "slots", "wanted", "spans", "best", "log_total")
 
 
 class Call(ctypes.Structure):
     """What the operations of one call share; `kernels.c` says what the fields mean."""
 
+    __slots__ = ()  # a field that is misspelt is an error
     _fields_ = [
-        *[(name, ctypes.c_int32) for name in ("operations", "tokens", "wanted_count", "span_count", "d_model", "heads")],
-        *[(name, ctypes.c_int32) for name in ("kv_heads", "head_dim", "operand", "cached", "cache_rows", "cache_slots")],
+        *[(name, ctypes.c_int32) for name in _NUMBERS],
         ("list", ctypes.POINTER(Operation)),
-        ("cos", ctypes.c_void_p),
-        ("sin", ctypes.c_void_p),
+        *[(name, ctypes.c_void_p) for name in ("cos", "sin")],
         ("buffers", ctypes.c_void_p * BUFFERS),
         ("strides", ctypes.c_int32 * BUFFERS),
-        *[(name, ctypes.c_void_p) for name in ("cache", "ids", "rows", "slots", "wanted", "spans", "best", "log_total")],
+        *[(name, ctypes.c_void_p) for name in _ADDRESSES],
     ]  # fmt: skip
 
 
@@ -89,7 +94,9 @@ class NativeForward:
         count = len(ids)
         if count > self._capacity:
             self._reserve(count)
-        wanted, spans, end = [], [], 0
+        wanted: list[int] = []
+        spans: list[int] = []
+        end = 0
         for piece in pieces:
             spans += range(end, end + len(piece.ids), QUERIES)
             end += len(piece.ids)

@@ -16,8 +16,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#if defined(__AVX512BF16__) && defined(__AVX512F__)
+#if defined(__AVX512F__)
 #include <immintrin.h>
+#endif
+#if defined(__AVX512F__) && defined(__AVX512BF16__)
 #define BF16_DOT 1
 #else
 #define BF16_DOT 0
@@ -95,6 +97,14 @@ INLINE void store_as(int stored, void *base, int64_t at, floats x) {
     words u = (words)x; /* to nearest, ties to even */
     u = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
     *(halves *)((uint16_t *)base + at) = __builtin_convertvector(u, halves);
+#endif
+}
+
+INLINE floats widen(const void *eight_bits) {
+#if defined(__AVX512F__) /* which compilers do not find by themselves */
+    return (floats)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)eight_bits)));
+#else
+    return __builtin_convertvector(*(const bytes *)eight_bits, floats);
 #endif
 }
 
@@ -177,7 +187,7 @@ INLINE floats accumulate(int stored, int operand, floats total, const char *w, c
         return total + (floats)(pair & 0xffff0000u) * ((const float *)x)[k + 1];
     }
     if (stored == FLOAT32) return total + load((const float *)w) * ((const float *)x)[k];
-    return total + __builtin_convertvector(*(const bytes *)w, floats) * ((const float *)x)[k];
+    return total + widen(w) * ((const float *)x)[k];
 }
 
 INLINE void finish(const Product *p, int row, const floats *total) {

@@ -102,7 +102,7 @@ class Program:
         return operations
 
     def _block(self, block: nn.Module, layer: int, window: int) -> list[Operation]:
-        if type(block) not in (PreNormBlock, PostNormBlock):
+        if not isinstance(block, PreNormBlock | PostNormBlock) or type(block) not in (PreNormBlock, PostNormBlock):
             raise Unsupported(f"a {type(block).__name__}")
         attention = block.attention
         mix = [
