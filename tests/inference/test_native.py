@@ -40,7 +40,7 @@ def scores(forward: Forward, model: Decoder, dtype: torch.dtype, parts: list[lis
     rows.reserve(1, model.config.context)
     out, at = [], 0
     for part in parts:
-        found = forward(rows, [Piece(0, part, at, True)])
+        found = forward(rows, [Piece(0, part, at, 1)])
         assert found.best.tolist() == found.logits.argmax(-1).tolist()
         assert torch.allclose(found.log_total, found.logits.logsumexp(-1), atol=1e-5)
         out.append(found.logits[0])
@@ -102,8 +102,8 @@ def test_scores_are_the_same_to_the_bit_whoever_else_is_there_and_however_a_prom
     for others in (1, 2, 5, 6, 11, 60):
         rows = CacheRows(model.config, 100, dtype, torch.device("cpu"))
         rows.reserve(others + 1, 128)
-        crowd = [Piece(row, TEXT[row % 9 : 20 + row % 7], 0, row % 3 == 0) for row in range(others)]
-        assert torch.equal(forward(rows, [*crowd, Piece(others, TEXT, 0, True)]).logits[-1], alone)
+        crowd = [Piece(row, TEXT[row % 9 : 20 + row % 7], 0, int(row % 3 == 0)) for row in range(others)]
+        assert torch.equal(forward(rows, [*crowd, Piece(others, TEXT, 0, 1)]).logits[-1], alone)
 
 
 def test_threads_do_not_change_a_bit():

@@ -104,6 +104,10 @@ def _options(
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0; 1 for a LimpidError (or its own code); 2 for misuse; 130 for Ctrl-C."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        # Threads that wait for each other soon let go of their cores. By default they hold them for milliseconds, and
+        # training slows down four times, not two, where another program wants one of two cores. Read when torch loads.
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         typer.main.get_command(app).main(args, prog_name="limpid")
     except KeyboardInterrupt:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from limpid.core.errors import LimpidError
-from limpid.inference.forward import Forward, Piece, TorchForward
+from limpid.inference.forward import Forward, Piece, Scores, TorchForward
 from limpid.inference.native.library import Unsupported
 from limpid.inference.request import Request, TokenEvent, TokenMask
 from limpid.inference.rows import CacheRows
 from limpid.inference.sampler import Sampling
 from limpid.inference.sampling_step import choose_tokens
+from limpid.inference.speculation import Drafter
 from limpid.inference.weights import refresh
 from limpid.models.decoder import Decoder
 
@@ -27,8 +29,18 @@ class Busy(LimpidError):
     """The queue is full; ask again later."""
 
 
+class _Asked(NamedTuple):
+    """A request whose next token is to be chosen; place: of its first scores, which those after its guesses follow."""
+
+    request: Request
+    guesses: list[int]
+    place: int
+
+
 class Engine:
     """Runs an inference copy of a model (see `weights.inference_copy`) for any number of requests.
+
+    drafter: guesses tokens ahead, if there is one (see `speculation`); answers do not depend on it, only their speed.
 
     One `step` takes waiting requests into free cache rows, reads a part of the prompts that are not read yet, lets
     every other row speak one token, and returns the events. Rows in order: those that speak, those whose prompt is
@@ -51,6 +63,7 @@ class Engine:
         self.forward = fastest_forward(model, int8=int8)
         self.rows = CacheRows(model.config, rows, self.dtype, self.device)
         self.waiting_limit = waiting
+        self.drafter: Drafter | None = None
         self._waiting: deque[Request] = deque()
         self._placed: list[Request] = []  # the request in each busy row
         self._speaking = 0  # the first so many of them have had their prompt read
@@ -112,35 +125,64 @@ class Engine:
 
     @torch.inference_mode()
     def step(self) -> list[TokenEvent]:
-        """Compute one token for every answer under way; the events in no particular order, [] when there are none."""
+        """Compute a token for every answer under way, or more where they were guessed.
+
+        The events of one answer are in their order; [] when there are none.
+        """
         self._drop_cancelled()
         self._admit()
         if not self._placed:
             return []
         pieces = self._next_words() + self._next_parts()
         scores = self.forward(self.rows, pieces)
+        asked, place = [], 0
         for piece in pieces:
+            if piece.wanted:
+                guesses = piece.ids[1:] if piece.row < self._speaking else []
+                asked.append(_Asked(self._placed[piece.row], guesses, place))
+            place += piece.wanted
+        events = self._choose(scores, asked)
+        for piece in pieces:
+            if piece.row < self._speaking:  # of its guesses, those that were right
+                piece = piece._replace(ids=piece.ids[: self._placed[piece.row].last_step])
             self.rows.texts[piece.row] += piece.ids
-        speakers = self._placed[: self._speaking]
-        for request in [self._placed[piece.row] for piece in pieces[self._speaking :] if piece.wanted]:
-            self._swap(self._placed.index(request), self._speaking)
+        for one in asked[self._speaking :]:
+            self._swap(self._placed.index(one.request), self._speaking)
             self._speaking += 1
-            speakers.append(request)
-        if not speakers:
-            return []
-        events = choose_tokens(scores, speakers)
         for event in events:
             event.request.inbox.append(event)
             if event.finish is not None:
                 self._retire(event.request)
         return events
 
+    def _choose(self, scores: Scores, asked: list[_Asked]) -> list[TokenEvent]:
+        """The next token of each request, and those after it for as long as they are what was guessed."""
+        events: list[TokenEvent] = []
+        ahead = 0
+        for one in asked:
+            one.request.last_step = 0
+        while asked:
+            chosen = choose_tokens(scores.of([one.place + ahead for one in asked]), [one.request for one in asked])
+            events += chosen
+            for one in asked:
+                one.request.last_step += 1
+            asked = [
+                one
+                for one, event in zip(asked, chosen, strict=True)
+                if event.finish is None and one.guesses[ahead : ahead + 1] == [event.token_id]
+            ]
+            ahead += 1
+        return events
+
     def _next_words(self) -> list[Piece]:
-        """Of every row that speaks, what it said last."""
-        texts = self.rows.texts
+        """Of every row that speaks, what it said last, and what is guessed to follow."""
+        texts, speakers = self.rows.texts, self._placed[: self._speaking]
+        guesses: list[list[int]] = [[] for _ in speakers]
+        if self.drafter is not None and speakers:
+            guesses = self.drafter.propose(speakers, [r.budget - len(r.said) - 1 for r in speakers])
         return [
-            Piece(row, [request.said[-1]], len(texts[row]), True)
-            for row, request in enumerate(self._placed[: self._speaking])
+            Piece(row, [request.said[-1], *guessed], len(texts[row]), 1 + len(guessed))
+            for row, (request, guessed) in enumerate(zip(speakers, guesses, strict=True))
         ]
 
     def _next_parts(self) -> list[Piece]:
@@ -153,7 +195,7 @@ class Engine:
                 break
             part = prompt[known : known + left]
             left -= len(part)
-            pieces.append(Piece(row, part, known, known + len(part) == len(prompt)))
+            pieces.append(Piece(row, part, known, int(known + len(part) == len(prompt))))
         return pieces
 
     # ------------------------------------------------------------------ rows

@@ -22,13 +22,13 @@ PADDED_TOKENS = 2048
 class Piece(NamedTuple):
     """Tokens that come next in one row of the cache: ``ids`` go to the slots ``start`` and after.
 
-    wanted: whether the scores of the token that follows them are asked for.
+    wanted: after how many of them, the last ones, the scores of the next token are asked for.
     """
 
     row: int
     ids: list[int]
     start: int
-    wanted: bool
+    wanted: int
 
 
 class Scores(NamedTuple):
@@ -38,12 +38,19 @@ class Scores(NamedTuple):
     log_total: Tensor
     best: Tensor
 
+    def of(self, places: Sequence[int]) -> Scores:
+        """Those of some of the tokens."""
+        if len(places) == len(self.best) and list(places) == list(range(len(places))):
+            return self
+        chosen = torch.tensor(places, device=self.best.device)
+        return Scores(self.logits[chosen], self.log_total[chosen], self.best[chosen])
+
 
 class Forward(Protocol):
     """Computes the pieces of a step.
 
     Pieces stand in the order of their rows, which follow each other without a gap; those of one token that speak come
-    first, from row 0 on. Returns the scores of what follows each piece that is wanted.
+    first, from row 0 on. Returns the scores that are wanted, piece by piece.
     """
 
     name: str
@@ -71,10 +78,14 @@ class TorchForward:
         speaking = 0
         while speaking < len(pieces) and len(pieces[speaking].ids) == 1:
             speaking += 1
-        states = [self._speak(rows, pieces[:speaking])] if speaking else []
-        states += [self._read(rows, group) for group in _alike(pieces[speaking:])]
-        wanted = torch.tensor([piece.wanted for piece in pieces], device=self.device)
-        logits = self.model.head(torch.cat(states)[wanted]).float()
+        states: list[Tensor] = []  # of each piece, (wanted, D)
+        if speaking:
+            spoken = self._speak(rows, pieces[:speaking])
+            states += [spoken[i : i + piece.wanted] for i, piece in enumerate(pieces[:speaking])]
+        for group in _alike(pieces[speaking:]):
+            read = self._read(rows, group)
+            states += [read[i, len(p.ids) - p.wanted : len(p.ids)] for i, p in enumerate(group)]
+        logits = self.model.head(torch.cat(states)).float()
         return Scores(logits, logits.logsumexp(-1), logits.argmax(-1))
 
     def _speak(self, rows: CacheRows, pieces: Sequence[Piece]) -> Tensor:
@@ -89,7 +100,7 @@ class TorchForward:
         return self._forward(rows, ids, positions[:, None], slice(first, first + padded), reach)[:count, 0]
 
     def _read(self, rows: CacheRows, pieces: Sequence[Piece]) -> Tensor:
-        """Final hidden states (n, D) of the last token of each piece."""
+        """Final hidden states (n, T, D) of pieces padded to one length."""
         first = pieces[0].row
         length = _up(max(len(piece.ids) for piece in pieces), READ_STEP)
         ids = torch.zeros(len(pieces), length, dtype=torch.int64)
@@ -98,8 +109,7 @@ class TorchForward:
         starts = torch.tensor([piece.start for piece in pieces])
         places = (starts[:, None] + torch.arange(length)).clamp_(max=rows.slots - 1)
         reach = min(rows.slots, _up(int(places.max()) + 1, REACH_STEP))
-        hidden = self._forward(rows, ids, places, slice(first, first + len(pieces)), reach)
-        return hidden[torch.arange(len(pieces)), [len(piece.ids) - 1 for piece in pieces]]
+        return self._forward(rows, ids, places, slice(first, first + len(pieces)), reach)
 
     def _forward(self, rows: CacheRows, ids: Tensor, positions: Tensor, places: slice, reach: int) -> Tensor:
         ids, positions = ids.to(self.device), positions.to(self.device)

@@ -35,7 +35,7 @@ class Request:
     prompt: the ids asked for. said: the ids answered so far. budget: how many may be said. row: the submitter's number.
     ended: no event will follow. cancelled: nobody listens any more. inbox: events that nobody has fetched yet.
     manner: what decides how a token is drawn from scores; requests alike in it are drawn together.
-    mask: limits each token, if there is one.
+    mask: limits each token, if there is one. last_step: how many tokens the last step added.
     """
 
     def __init__(
@@ -52,16 +52,17 @@ class Request:
         self.cancelled = False
         self.inbox: deque[TokenEvent] = deque()
         self.mask: TokenMask | None = None
+        self.last_step = 0
         self.manner = sampling.model_dump_json(exclude={"max_tokens", "seed", "stop", "alternatives"})
         self._noise: npt.NDArray[np.float64] | None = None
         self._seed = sampling.with_seed().seed
         self._seen: Tensor | None = None
 
-    def noise(self) -> float:
-        """The number in [0, 1) that decides the next token: a function of seed, row and place alone."""
+    def noise(self, ahead: int = 0) -> float:
+        """The number in [0, 1) that decides the next token, or one ``ahead``: of seed, row and place alone."""
         if self._noise is None:
             self._noise = generator(int(self._seed or 0), "row", self.row).random(self.budget)
-        return float(self._noise[len(self.said)])
+        return float(self._noise[len(self.said) + ahead])
 
     def counts(self, vocab_size: int) -> Tensor:
         """(2, V) float32: how often each token was in the prompt, and in the answer so far."""

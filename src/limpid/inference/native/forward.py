@@ -100,8 +100,7 @@ class NativeForward:
         for piece in pieces:
             spans += range(end, end + len(piece.ids), QUERIES)
             end += len(piece.ids)
-            if piece.wanted:
-                wanted.append(end - 1)
+            wanted += range(end - piece.wanted, end)
         spans.append(end)
         numbers = self._numbers
         numbers[0, :count] = ids
