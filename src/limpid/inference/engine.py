@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from limpid.core.errors import LimpidError
-from limpid.inference.request import Request, TokenEvent
+from limpid.inference.request import Request, TokenEvent, TokenMask
 from limpid.inference.rows import CacheRows
 from limpid.inference.sampler import Sampling
 from limpid.inference.sampling_step import choose_tokens
@@ -56,7 +56,13 @@ class Engine:
     # ------------------------------------------------------------------ requests
 
     def submit(
-        self, prompt: Sequence[int], sampling: Sampling, *, stop_ids: Collection[int] = (), row: int = 0
+        self,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        *,
+        stop_ids: Collection[int] = (),
+        row: int = 0,
+        mask: TokenMask | None = None,
     ) -> Request:
         """Queue a prompt; its events come out of `step`.
 
@@ -64,6 +70,7 @@ class Engine:
             prompt: token ids, at least one, and fewer than the context.
             stop_ids: tokens that end the answer (reported as its last event, finish "stop").
             row: the submitter's own number for it; numbers are drawn from (sampling.seed, row).
+            mask: which tokens may come; it must let a stop token through when it is done.
 
         Raises:
             LimpidError: the prompt is empty or leaves no room in the context. Busy: the queue is full.
@@ -76,6 +83,7 @@ class Engine:
                 "shorten it so that at least one token can follow."
             )
         request = Request(prompt, sampling, stop_ids, row, self.config.context)
+        request.mask = mask
         with self._lock:
             if self.waiting_limit is not None and len(self._waiting) >= self.waiting_limit:
                 raise Busy(f"{len(self._waiting)} requests are waiting already; try again in a moment.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +19,23 @@ SHARED = 64
 """Prompts that agree in so many tokens (or wholly) are not read at the same time: the second takes over the first's."""
 
 
+class TokenMask(Protocol):
+    """Which tokens may come next, where not all may: a grammar that follows the answer (see `grammar`)."""
+
+    def allowed(self) -> Tensor:
+        """(V,) bool on the CPU, at least one of them true."""
+
+    def take(self, token: int) -> None:
+        """The answer goes on with ``token``."""
+
+
 class Request:
     """What is asked, and how far the answer has come.
 
     prompt: the ids asked for. said: the ids answered so far. budget: how many may be said. row: the submitter's number.
     ended: no event will follow. cancelled: nobody listens any more. inbox: events that nobody has fetched yet.
     manner: what decides how a token is drawn from scores; requests alike in it are drawn together.
+    mask: limits each token, if there is one.
     """
 
     def __init__(
@@ -40,6 +51,7 @@ class Request:
         self.ended = False
         self.cancelled = False
         self.inbox: deque[TokenEvent] = deque()
+        self.mask: TokenMask | None = None
         self.manner = sampling.model_dump_json(exclude={"max_tokens", "seed", "stop", "alternatives"})
         self._noise: npt.NDArray[np.float64] | None = None
         self._seed = sampling.with_seed().seed
@@ -64,6 +76,8 @@ class Request:
         self.said.append(token)
         if self._seen is not None:
             self._seen[1, token] += 1
+        if self.mask is not None:
+            self.mask.take(token)
         finish: Finish | None = None
         if token in self.stop_ids:
             finish = "stop"

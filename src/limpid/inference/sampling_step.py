@@ -19,6 +19,7 @@ def choose_tokens(logits: Tensor, requests: Sequence[Request]) -> list[TokenEven
     Requests of equal settings are drawn together; a row's token never depends on the others.
     """
     own = logits.log_softmax(-1)
+    logits = _masked(logits, requests)
     groups: dict[str, list[int]] = defaultdict(list)
     for place, request in enumerate(requests):
         groups[request.manner].append(place)
@@ -44,6 +45,16 @@ def choose_tokens(logits: Tensor, requests: Sequence[Request]) -> list[TokenEven
         TokenEvent(request, token, logprob, sampled_logprob, top, request.take(token))
         for request, token, logprob, sampled_logprob, top in zip(requests, tokens, logprobs, sampled, tops, strict=True)
     ]
+
+
+def _masked(logits: Tensor, requests: Sequence[Request]) -> Tensor:
+    """``logits`` with minus infinity for the tokens that a request's mask does not allow."""
+    masks = [(place, request.mask) for place, request in enumerate(requests) if request.mask is not None]
+    if not masks:
+        return logits
+    forbidden = torch.stack([~mask.allowed() for _, mask in masks]).to(logits.device)
+    places = torch.tensor([place for place, _ in masks], device=logits.device)
+    return logits.index_copy(0, places, logits[places].masked_fill(forbidden, -torch.inf))
 
 
 def _alternatives(own: Tensor, requests: Sequence[Request]) -> list[list[tuple[int, float]]]:

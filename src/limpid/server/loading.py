@@ -1,0 +1,105 @@
+"""From runs on disk to models that answer: checked before the port opens, made ready behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from limpid.checkpoint import store
+from limpid.core.errors import LimpidError
+from limpid.inference.engine import Engine
+from limpid.inference.translator import Translator
+from limpid.inference.weights import inference_copy
+from limpid.models.decoder import Decoder
+from limpid.models.encoder_decoder import EncoderDecoder
+from limpid.models.model import Model
+from limpid.parallel.environment import pick_device
+from limpid.parallel.hardware import compute_dtype, keep_memory
+from limpid.server.decoding import DecoderModel, EngineRunner
+from limpid.server.metrics import Metrics
+from limpid.server.models import ServedModel
+from limpid.server.translating import TranslatorModel, TranslatorRunner
+from limpid.stages.seq2seq import BEST
+
+_NAME = re.compile(r"[^\s/\\\x00-\x1f\x7f]{1,128}")
+
+
+class Sizes(NamedTuple):
+    """rows: answers computed at once, a model. queue: answers that wait beside them."""
+
+    rows: int = 32
+    queue: int = 128
+
+
+class Opened(NamedTuple):
+    """A run that has been read whole and found good, and the name it is served under."""
+
+    name: str
+    checkpoint: store.Checkpoint[Any]
+
+
+def open_runs(runs: Sequence[str], find: Callable[[str], Path]) -> list[Opened]:
+    """Read ``RUN`` or ``NAME=RUN`` for each model; ``find`` makes a path of what names a run.
+
+    Raises:
+        LimpidError: nothing there, half-written, of another version, no model that answers, or a name given twice.
+    """
+    opened: list[Opened] = []
+    for given in runs:
+        alias, equals, run = given.partition("=")
+        path = find(run) if equals and not Path(given).exists() else find(given)
+        name = alias if equals and not Path(given).exists() else path.resolve().name
+        if not _NAME.fullmatch(name):
+            raise LimpidError(f"'{name}' cannot be a model's name: give it another one as NAME={run or given}.")
+        if any(other.name == name for other in opened):
+            raise LimpidError(f"two models would be called '{name}': name one otherwise, as NAME={run or given}.")
+        opened.append(Opened(name, _read(path)))
+    return opened
+
+
+def _read(path: Path) -> store.Checkpoint[Any]:
+    """The checkpoint of a decoder's run, or of a translator's (its best, else its newest)."""
+    run = path / "seq2seq" if (path / "seq2seq").is_dir() else path
+    best = run / BEST
+    checkpoint = store.read(best if (best / "checksums.json").is_file() else run, Model)
+    if not isinstance(checkpoint.model, Decoder | EncoderDecoder):
+        raise LimpidError(f"{path} is {checkpoint.model.noun}; limpid serve takes decoders and encoder-decoders.")
+    return checkpoint
+
+
+def make_ready(
+    opened: Opened,
+    loop: asyncio.AbstractEventLoop,
+    metrics: Metrics,
+    sizes: Sizes,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+) -> ServedModel:
+    """The model in its compute dtype on its device, with its thread running and a first token behind it."""
+    import torch
+
+    keep_memory()
+    where = torch.device(pick_device(device))
+    checkpoint = opened.checkpoint
+    model = inference_copy(checkpoint.model.to(where), compute_dtype(dtype, where))
+    sums = checkpoint.path / "checksums.json"
+    about: dict[str, Any] = {
+        "created": int(sums.stat().st_mtime),
+        "fingerprint": f"fp_{hashlib.sha256(sums.read_bytes()).hexdigest()[:12]}",
+    }
+    numbers = metrics.of(opened.name)
+    if isinstance(model, EncoderDecoder):
+        translator = Translator(model, checkpoint.tokenizer)
+        runner = TranslatorRunner(translator, loop, numbers, rows=sizes.rows, queue=sizes.queue)
+        return TranslatorModel(opened.name, runner, **about)
+
+    def make_engine() -> Engine:
+        return Engine(model, rows=sizes.rows)
+
+    engines = EngineRunner(make_engine, loop, numbers, rows=sizes.rows, queue=sizes.queue)
+    return DecoderModel(opened.name, checkpoint.tokenizer, engines, context=model.config.context, **about)

@@ -1,0 +1,105 @@
+"""Sending: whole JSON answers and streams of server-sent events, both given up when the client leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from limpid.core.errors import LimpidError
+from limpid.server.answer import Left, Reply
+from limpid.server.errors import ApiError, bad_request
+
+T = TypeVar("T")
+SEND_SECONDS = 60.0
+"""A client that takes nothing of a stream for so long has left."""
+DONE = b"data: [DONE]\n\n"
+
+
+class Json(Response):
+    """A JSON answer, characters as they are."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+class Gone(Response):
+    """Nobody hears this answer."""
+
+    def __init__(self) -> None:
+        super().__init__(status_code=499)
+
+
+def event(data: Any) -> bytes:
+    """One server-sent event."""
+    return b"data: " + json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+
+
+async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
+    """What slow work of the client's asking returns; its LimpidError is the client's mistake."""
+    try:
+        return await asyncio.to_thread(work, *arguments)
+    except LimpidError as error:
+        raise bad_request(str(error)) from None
+
+
+@contextlib.contextmanager
+def heard(reply: Reply, receive: Receive) -> Iterator[None]:
+    """While entered, a client that hangs up makes ``reply`` leave; in the end, what is still open is cancelled."""
+    watch = asyncio.ensure_future(_until_disconnect(receive))
+    watch.add_done_callback(lambda _: reply.leave())
+    try:
+        yield
+    finally:
+        watch.cancel()
+        reply.leave()
+
+
+async def _until_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def whole(reply: Reply, request: Request, make: Callable[[], Awaitable[Any]]) -> Response:
+    """What ``make`` reads out of ``reply``, as JSON; nothing if the client leaves before it is done."""
+    try:
+        with heard(reply, request.receive):
+            return Json(await make())
+    except Left:
+        return Gone()
+
+
+class EventStream(Response):
+    """Server-sent events. What goes wrong on the way is the stream's last event; an orderly one ends with [DONE]."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, reply: Reply, events: AsyncIterator[bytes]) -> None:
+        super().__init__(headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
+        del self.headers["content-length"]
+        self._reply, self._events = reply, events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def write(part: bytes, more: bool = True) -> None:
+            message = {"type": "http.response.body", "body": part, "more_body": more}
+            try:
+                await asyncio.wait_for(send(message), SEND_SECONDS)
+            except TimeoutError:
+                raise Left from None
+
+        with heard(self._reply, receive), contextlib.suppress(Left):
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            try:
+                async for part in self._events:
+                    await write(part)
+                await write(DONE, more=False)
+            except ApiError as error:
+                await write(event(error.body), more=False)
