@@ -46,7 +46,7 @@ class Live:
         return {"model": self.model, "messages": [{"role": "user", "content": content}], "max_tokens": 24} | fields
 
     def greedy(self, content: Any = "What is a cat?", **fields: Any) -> dict[str, Any]:
-        return self.chat(content, temperature=0, **fields)
+        return self.chat(content, **{"temperature": 0} | fields)
 
     def text(self, prompt: Any = "The cat sat", **fields: Any) -> dict[str, Any]:
         """The body of a completions request, greedy."""

@@ -37,7 +37,7 @@ def request_bytes(live: Live, body: dict[str, object] | None = None, *headers: s
     return "\r\n".join([*lines, *headers, "", ""]).encode() + content
 
 
-@pytest.mark.parametrize("header", [None, "Bearer wrong", "Bearer ", "Bearer", "Basic c2stbGltcGlkLXRlc3Q=", "", "KEY"])
+@pytest.mark.parametrize("header", [None, "Bearer wrong", "Bearer", "Basic c2stbGltcGlkLXRlc3Q=", "", "KEY"])
 def test_keys(live: Live, header: str | None) -> None:
     if live.key is None:
         pytest.skip("this server has no key")
@@ -56,6 +56,18 @@ def test_a_key_that_is_nearly_right(live: Live) -> None:
     for key in (live.key[:-1], live.key + "x", live.key.upper(), f"{live.key} {live.key}", "ключ"):
         header = {"Authorization": f"Bearer {key}".encode()}
         refused(httpx.get(f"{live.url}/v1/models", headers=header), 401, code="invalid_api_key")
+
+
+def test_a_key_of_nothing(live: Live, address: tuple[str, int]) -> None:
+    if live.key is None:
+        pytest.skip("this server has no key")
+    for value in ("Bearer ", " ", "Bearer \t", f"{live.key}"):
+        request = (
+            f"GET /v1/models HTTP/1.1\r\nHost: {address[0]}\r\nAuthorization: {value}\r\nConnection: close\r\n\r\n"
+        )
+        with socket.create_connection(address, timeout=30) as connection:
+            connection.sendall(request.encode())
+            assert read_all(connection).startswith(b"HTTP/1.1 401")
 
 
 def test_openais_client_says_that_the_key_is_wrong(live: Live) -> None:

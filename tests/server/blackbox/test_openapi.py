@@ -11,8 +11,6 @@ import schemathesis
 from schemathesis.checks import not_a_server_error
 from tests.server.blackbox.asking import Live
 
-api = schemathesis.pytest.from_fixture("schema")
-
 
 @pytest.fixture(scope="session")
 def schema(live: Live) -> Any:
@@ -54,15 +52,29 @@ def ask(case: Any, live: Live) -> None:
 QUIET = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.filter_too_much, hypothesis.HealthCheck.data_too_large]
 
 
-@api.parametrize()
-@hypothesis.settings(max_examples=12, deadline=None, suppress_health_check=QUIET, derandomize=True)
-def test_nothing_that_is_allowed_breaks_it(case: Any, live: Live) -> None:
-    ask(case, live)
+def ask_about_everything(schema: Any, live: Live, examples: int, **settings: Any) -> list[str]:
+    """Every operation of the page, each with so many requests; their labels."""
+    labels = []
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        labels.append(operation.label)
+
+        @hypothesis.settings(max_examples=examples, deadline=None, suppress_health_check=QUIET, **settings)
+        @hypothesis.given(case=operation.as_strategy())
+        def ask_one(case: Any) -> None:
+            ask(case, live)
+
+        ask_one()
+    return labels
+
+
+def test_nothing_that_is_allowed_breaks_it(schema: Any, live: Live) -> None:
+    labels = ask_about_everything(schema, live, 15, derandomize=True)
+    assert "POST /v1/chat/completions" in labels
+    assert len(labels) >= 8
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@api.parametrize()
-@hypothesis.settings(max_examples=400, deadline=None, suppress_health_check=QUIET)
-def test_nothing_that_is_allowed_breaks_it_however_long(case: Any, live: Live) -> None:
-    ask(case, live)
+def test_nothing_that_is_allowed_breaks_it_however_long(schema: Any, live: Live) -> None:
+    ask_about_everything(schema, live, 400)
