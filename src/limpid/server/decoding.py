@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from limpid.core.errors import LimpidError
 from limpid.inference.engine import Engine
 from limpid.inference.grammar import JsonGrammars, JsonMask
 from limpid.inference.reading import ReadToken, embed, read_tokens
@@ -132,10 +133,7 @@ class DecoderModel(ServedModel):
         if forced is not None:
             ids += self.tokenizer.encode(forced.prefix)
         schema = body.schema_wanted if forced is None else forced.schema
-        mask = None
-        if schema is not None:
-            assert self._chat_grammars is not None
-            mask = self._chat_grammars.compile(schema)
+        mask = None if schema is None else self._grammar(schema, "tools" if forced else "response_format")
         limit_param = "max_completion_tokens" if body.max_completion_tokens else "max_tokens"
         room = self._room(ids, "messages", body.limit, limit_param)
         sampling = body.sampling(room, body.top_logprobs or 0, self.tokenizer.vocab_size)
@@ -178,6 +176,13 @@ class DecoderModel(ServedModel):
 
     async def read(self, ids: list[int], alternatives: int) -> list[ReadToken]:
         return await self.runner.call(lambda: read_tokens(self._engines.engine.model, ids, alternatives))
+
+    def _grammar(self, schema: dict[str, Any], param: str) -> JsonMask:
+        assert self._chat_grammars is not None  # the prompt could be made, so this model can chat
+        try:
+            return self._chat_grammars.compile(schema)
+        except LimpidError as error:
+            raise bad_request(f"'{param}': {error}", param) from None
 
     def _answer(
         self,

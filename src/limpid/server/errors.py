@@ -101,6 +101,8 @@ def for_validation(error: ValidationError) -> ApiError:
     place = [part for part in fault["loc"] if not (isinstance(part, str) and _is_branch(part))]
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
     message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] in ("dict_type", "model_type", "model_attributes_type"):
+        message = "input should be an object"
     if fault["type"] == "missing":
         return bad_request(f"'{path}' is required.", path)
     given = repr(fault["input"])

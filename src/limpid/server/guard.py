@@ -24,6 +24,8 @@ from limpid.server.errors import ApiError
 OPEN_PATHS = frozenset({"/health"})
 """What needs no key: who looks after the process must see whether it is well."""
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+HEAD_BYTES = 32 * 1024
+"""The most that a request's address and headers may take."""
 _METHODS = "GET, POST, OPTIONS"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 log = logging.getLogger("limpid.server")
@@ -89,7 +91,9 @@ class Guard:
         )  # fmt: skip
 
     def _admit(self, scope: Scope, headers: Headers) -> None:
-        """Raise ApiError 403 or 401 for who may not ask."""
+        """Raise ApiError 431, 403 or 401 for who may not ask."""
+        if sum(len(name) + len(value) for name, value in scope["headers"]) + len(scope["path"]) > HEAD_BYTES:
+            raise ApiError(431, f"The headers are larger than {HEAD_BYTES} bytes.", code="headers_too_large")
         host = _name_of(headers.get("host", ""))
         if self._hosts is not None and host not in self._hosts:
             raise ApiError(

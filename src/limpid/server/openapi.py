@@ -21,6 +21,7 @@ _MEANINGS = {
     408: "The body came too slowly.",
     413: "The body is too large.",
     415: "The body is not declared as JSON.",
+    431: "The headers are too large.",
     429: "The queue is full; Retry-After says when to ask again.",
     500: "A fault of the server's.",
     503: "Models are being loaded, or the server stops.",

@@ -22,9 +22,8 @@ from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from limpid.core.errors import LimpidError
 from limpid.server.app import State
 from limpid.server.errors import ApiError
+from limpid.server.guard import HEAD_BYTES
 
-HEAD_BYTES = 32 * 1024
-"""The most that a request's line and headers may take."""
 HEAD_SECONDS = 10.0
 """The head of a request must be there so long after its first byte."""
 IDLE_SECONDS = 30

@@ -100,7 +100,11 @@ _PROMPT_SCHEMA: dict[str, Any] = {
         {"type": "string"},
         {"type": "array", "items": {"type": "string"}, "minItems": 1},
         {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1},
-        {"type": "array", "items": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}},
+        {
+            "type": "array",
+            "items": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1},
+            "minItems": 1,
+        },
     ]
 }
 _CONTENT_SCHEMA: dict[str, Any] = {
@@ -129,6 +133,7 @@ _BIAS_SCHEMA: dict[str, Any] = {
 Content = Annotated[str | None, BeforeValidator(_text), WithJsonSchema(_CONTENT_SCHEMA)]
 Prompts = Annotated[list[str | list[int]], BeforeValidator(_prompts), WithJsonSchema(_PROMPT_SCHEMA)]
 Stops = Annotated[list[str], BeforeValidator(_stops), WithJsonSchema(_STOP_SCHEMA)]
+Refused = Annotated[Any, WithJsonSchema({"type": "null"})]
 Bias = Annotated[dict[int, float], BeforeValidator(_bias), WithJsonSchema(_BIAS_SCHEMA)]
 
 
@@ -268,9 +273,9 @@ class ChatBody(GenerationBody):
     tools: Annotated[list[Tool], Field(max_length=128)] | None = None
     tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
     response_format: ResponseFormat | None = None
-    chat_template: Any = None
-    functions: Any = None
-    function_call: Any = None
+    chat_template: Refused = None
+    functions: Refused = None
+    function_call: Refused = None
 
     @property
     def limit(self) -> int | None:
@@ -400,4 +405,4 @@ class DetokenizeBody(Body):
     """POST /detokenize."""
 
     model: str | None = None
-    tokens: list[int]
+    tokens: list[Annotated[int, Field(ge=0)]]

@@ -6,16 +6,16 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cache
 from typing import Any, NoReturn
 
 import jinja2
 import jinja2.meta
 from jinja2.ext import Extension, loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from limpid.core.errors import LimpidError
 from limpid.text.conventions import Conventions
+from limpid.text.template_sandbox import Sandbox
 from limpid.text.tokenizer import Tokenizer
 
 LIMPID = (
@@ -62,7 +62,8 @@ def write(conventions: Conventions, messages: Sequence[Message], *, asking: bool
         LimpidError: the template is faulty, or refuses the conversation (for instance two user messages in a row).
     """
     try:
-        return _compiled(conventions.chat_template).render(
+        return _environment().render(
+            conventions.chat_template,
             messages=[dict(message) for message in messages], add_generation_prompt=asking, documents=None,
             tools=[dict(tool) for tool in tools] or None, **conventions.names,
         )  # fmt: skip
@@ -179,15 +180,9 @@ def _replacer(table: Mapping[str, str]) -> Any:
     return lambda text: pattern.sub(lambda found: table[found[0]], text)
 
 
-@lru_cache(maxsize=8)
-def _compiled(source: str) -> jinja2.Template:
-    return _environment().from_string(source)
-
-
-def _environment() -> jinja2.Environment:
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
-    )
+@cache
+def _environment() -> Sandbox:
+    environment = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation])
     environment.filters["tojson"] = lambda value, **how: json.dumps(value, ensure_ascii=False, **how)
     environment.globals["raise_exception"] = _refuse
     environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)

@@ -58,7 +58,7 @@ class CallReader:
         self._inside = False
         self._watch = StopStrings([OPEN])
         self._said = False
-        self._called = False
+        self._called = False  # a call was the last thing that was said
 
     def push(self, text: str) -> tuple[str, list[ToolCall]]:
         """The text that can be shown now, and the calls that are complete."""
@@ -71,7 +71,7 @@ class CallReader:
         content, calls = "", []
         while text or self._inside:
             if not self._inside:
-                content += self._watch.push(text)
+                content += self._shown(self._watch.push(text))
                 text = ""
                 if self._watch.stopped is None:
                     break
@@ -84,10 +84,10 @@ class CallReader:
                 break
             found = self._read(body)
             calls += found
-            content += "" if found else OPEN + body + CLOSE
+            content += "" if found else self._shown(OPEN + body + CLOSE)
+            self._called = self._called or bool(found)
             self._inside, self._held, self._watch, text = False, "", StopStrings([OPEN]), rest
-        self._called = self._called or bool(calls)
-        return self._shown(content), calls
+        return content, calls
 
     def flush(self) -> tuple[str, list[ToolCall]]:
         """What is left when the answer has ended."""
@@ -100,7 +100,11 @@ class CallReader:
         return self._shown(left), calls
 
     def _shown(self, content: str) -> str:
-        return "" if self._called and not content.strip() else content  # line breaks between calls are no text
+        """Without the line breaks behind a call, which are no text."""
+        if self._called:
+            content = content.lstrip()
+            self._called = not content
+        return content
 
     def _read(self, text: str) -> list[ToolCall]:
         try:
