@@ -19,7 +19,7 @@ def sandbox() -> Sandbox:
 @pytest.mark.parametrize(
     "source",
     [
-        "{% for a in messages %}{{ loop.index }}/{{ loop.length }} {{ a.role ~ ':' ~ a['content'] | trim }}{% endfor %}",
+        "{% for a in messages %}{{ loop.index }}/{{ loop.length }} {{ a.role ~ a['content'] | trim }}{% endfor %}",
         "{% for a in messages if a.role == 'user' %}{{ a.content }}{% else %}none{% endfor %}",
         "{% for k, v in messages[0].items() %}{{ k }}={{ v }}{% if not loop.last %}, {% endif %}{% endfor %}",
         "{% set ns = namespace(n=0) %}{% for a in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n * 2 }}",

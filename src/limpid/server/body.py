@@ -17,7 +17,7 @@ BODY_SECONDS = 20.0
 """A body must be there this long after its request began."""
 
 
-async def read_json(request: Request, max_bytes: int, seconds: float = BODY_SECONDS) -> dict[str, Any]:
+async def read_json(request: Request, max_bytes: int) -> dict[str, Any]:
     """The table a request's body holds.
 
     Raises:
@@ -31,10 +31,10 @@ async def read_json(request: Request, max_bytes: int, seconds: float = BODY_SECO
     if length.isdecimal() and int(length[:20]) > max_bytes:
         raise _too_large(max_bytes)
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(BODY_SECONDS):
             return parse(await _read(request, max_bytes))
     except TimeoutError:
-        raise ApiError(408, f"The body did not come within {seconds:g} seconds.", code="request_timeout") from None
+        raise ApiError(408, f"The body did not come within {BODY_SECONDS:g} seconds.", code="request_timeout") from None
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:

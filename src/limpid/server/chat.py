@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import AsyncIterator
+from functools import cached_property
 from typing import Any
 
 from starlette.requests import Request
@@ -14,7 +15,7 @@ from limpid.server.answer import Piece, Reply
 from limpid.server.models import ServedModel
 from limpid.server.requests import ChatBody
 from limpid.server.responses import AssistantMessage, ChatChoice, ChatCompletion, chat_logprobs, usage_of
-from limpid.server.stream import EventStream, event, in_thread, whole
+from limpid.server.stream import EventStream, Frame, in_thread, whole
 from limpid.server.tools import CallPart, MessageReader, joined
 
 
@@ -63,6 +64,14 @@ class _Talk:
         finish = self._finish(index, pieces[-1])
         return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": finish or "stop"}
 
+    @cached_property
+    def _frame(self) -> Frame:
+        fields = {
+            "id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": self.model.name,
+            "system_fingerprint": self.model.fingerprint,
+        }  # fmt: skip
+        return Frame(fields, wants_usage=self.body.wants_usage)
+
     async def events(self) -> AsyncIterator[bytes]:
         for index in range(len(self.readers)):
             yield self._chunk(index, {"role": "assistant", "content": ""})
@@ -70,7 +79,7 @@ class _Talk:
             if part := b"".join(self._chunks(piece) for piece in batch):
                 yield part
         if self.body.wants_usage:
-            yield event(self._frame([], usage_of(self.reply.answers)))
+            yield self._frame.usage(usage_of(self.reply.answers))
 
     def _chunks(self, piece: Piece) -> bytes:
         content, parts = self.readers[piece.choice].push(piece.text, piece.finish)
@@ -89,16 +98,7 @@ class _Talk:
         logprobs = None
         if self.body.logprobs and piece is not None:
             logprobs = chat_logprobs(self.model.tokenizer, piece.tokens)
-        return event(
-            self._frame([{"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}], None)
-        )
-
-    def _frame(self, choices: list[dict[str, Any]], usage: Any) -> dict[str, Any]:
-        frame = {
-            "id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": self.model.name,
-            "system_fingerprint": self.model.fingerprint, "choices": choices,
-        }  # fmt: skip
-        return frame | {"usage": usage} if self.body.wants_usage else frame
+        return self._frame.choice({"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish})
 
     def _finish(self, index: int, piece: Piece) -> str | None:
         return "tool_calls" if piece.finish == "stop" and self.readers[index].called else piece.finish

@@ -6,7 +6,7 @@ import math
 import secrets
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from functools import cached_property
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,7 +16,7 @@ from limpid.server.answer import Answer, Piece, Reply, ShownToken
 from limpid.server.models import ServedModel
 from limpid.server.requests import CompletionBody
 from limpid.server.responses import TextChoice, TextCompletion, finite, text_logprobs, usage_of
-from limpid.server.stream import EventStream, Json, event, in_thread, whole
+from limpid.server.stream import EventStream, Frame, Json, in_thread, whole
 from limpid.text.streaming import Utf8Stream
 from limpid.text.tokenizer import Tokenizer
 
@@ -120,6 +120,14 @@ class _Texts:
             "choices": choices, "usage": usage_of(answers), "system_fingerprint": self.model.fingerprint,
         }  # fmt: skip
 
+    @cached_property
+    def _frame(self) -> Frame:
+        fields = {
+            "id": self.id, "object": "text_completion", "created": self.created, "model": self.model.name,
+            "system_fingerprint": self.model.fingerprint,
+        }  # fmt: skip
+        return Frame(fields, wants_usage=self.body.wants_usage)
+
     async def events(self) -> AsyncIterator[bytes]:
         for index in range(len(self.reply.answers)):
             if (echo := self._echo(index)).text or echo.tokens:
@@ -127,7 +135,7 @@ class _Texts:
         async for batch in self.reply.batches():
             yield b"".join(self._piece(piece) for piece in batch)
         if self.body.wants_usage:
-            yield event(self._frame([], usage_of(self.reply.answers)))
+            yield self._frame.usage(usage_of(self.reply.answers))
 
     def _piece(self, piece: Piece) -> bytes:
         offset = self._offsets[piece.choice]
@@ -140,12 +148,4 @@ class _Texts:
         logprobs = None
         if self.body.logprobs is not None and tokens:
             logprobs = text_logprobs(self.model.tokenizer, tokens, offset, self.body.logprobs)
-        choice = {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish}
-        return event(self._frame([choice], None))
-
-    def _frame(self, choices: list[dict[str, Any]], usage: Any) -> dict[str, Any]:
-        frame = {
-            "id": self.id, "object": "text_completion", "created": self.created, "model": self.model.name,
-            "system_fingerprint": self.model.fingerprint, "choices": choices,
-        }  # fmt: skip
-        return frame | {"usage": usage} if self.body.wants_usage else frame
+        return self._frame.choice({"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish})

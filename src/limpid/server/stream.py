@@ -19,6 +19,7 @@ from limpid.server.errors import ApiError, bad_request
 T = TypeVar("T")
 SEND_SECONDS = 60.0
 """A client that takes nothing of a stream for so long has left."""
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 DONE = b"data: [DONE]\n\n"
 
 
@@ -28,7 +29,7 @@ class Json(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        return json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        return _encode(content).encode()
 
 
 class Gone(Response):
@@ -40,7 +41,23 @@ class Gone(Response):
 
 def event(data: Any) -> bytes:
     """One server-sent event."""
-    return b"data: " + json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    return b"data: " + _encode(data).encode() + b"\n\n"
+
+
+class Frame:
+    """What all events of one stream have in common, written once: they differ in their choices."""
+
+    def __init__(self, fields: dict[str, Any], *, wants_usage: bool) -> None:
+        self._before = f"data: {_encode(fields)[:-1]},"
+        self._after = ',"usage":null}\n\n' if wants_usage else "}\n\n"
+
+    def choice(self, choice: dict[str, Any]) -> bytes:
+        """The event of one choice."""
+        return f'{self._before}"choices":[{_encode(choice)}]{self._after}'.encode()
+
+    def usage(self, usage: Any) -> bytes:
+        """The event that says how many tokens there were."""
+        return f'{self._before}"choices":[],"usage":{_encode(usage)}}}\n\n'.encode()
 
 
 async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
@@ -89,13 +106,11 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def write(part: bytes, more: bool = True) -> None:
-            message = {"type": "http.response.body", "body": part, "more_body": more}
-            try:
-                await asyncio.wait_for(send(message), SEND_SECONDS)
-            except TimeoutError:
-                raise Left from None
+            patience.sending = True
+            await send({"type": "http.response.body", "body": part, "more_body": more})
+            patience.sending = False
 
-        with heard(self._reply, receive), contextlib.suppress(Left):
+        with heard(self._reply, receive), contextlib.suppress(Left), _Patience() as patience:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             try:
                 async for part in self._events:
@@ -103,3 +118,36 @@ class EventStream(Response):
                 await write(DONE, more=False)
             except ApiError as error:
                 await write(event(error.body), more=False)
+
+
+class _Patience:
+    """While entered, a client that takes nothing for `SEND_SECONDS` is given up: the task that sends ends with `Left`.
+
+    sending: whether something is on its way. One timer looks now and then; a timeout around every token would cost
+    more than sending it.
+    """
+
+    def __enter__(self) -> _Patience:
+        self.sending = self._was_sending = self._over = False
+        self._task = asyncio.current_task()
+        self._arm()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._timer.cancel()
+        if self._over and isinstance(error, asyncio.CancelledError):
+            assert self._task is not None
+            self._task.uncancel()
+            raise Left from None
+
+    def _arm(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(SEND_SECONDS / 2, self._look)
+
+    def _look(self) -> None:
+        if self.sending and self._was_sending:
+            self._over = True
+            assert self._task is not None
+            self._task.cancel()
+        else:
+            self._was_sending = self.sending
+            self._arm()
