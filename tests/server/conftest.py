@@ -19,7 +19,7 @@ from limpid.checkpoint import store
 from limpid.parallel.environment import World
 from limpid.server.app import State, make_app
 from limpid.server.guard import LOOPBACK_HOSTS, Guard
-from limpid.server.loading import Sizes, make_ready, open_runs
+from limpid.server.loading import Sizes, make_ready, open_runs, place_of
 from limpid.server.models import Catalogue, ServedModel
 from limpid.server.process import Server, bind, url_of
 from limpid.text.tokenizer import Tokenizer
@@ -61,7 +61,7 @@ def served(
     async def load() -> None:
         loop = asyncio.get_running_loop()
         state.models = Catalogue(
-            make_ready(one, loop, state.metrics, sizes, device="cpu", dtype="float32") for one in opened
+            make_ready(one, loop, state.metrics, sizes, place_of("cpu", "float32")) for one in opened
         )
         ready.set()
 

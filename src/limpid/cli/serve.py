@@ -56,9 +56,10 @@ def serve(
     logging.getLogger("limpid.access").setLevel(logging.INFO if log_requests else logging.WARNING)
     with bind(host, port) as sock:
         from limpid.server.app import State, make_app
-        from limpid.server.loading import Sizes, make_ready, open_runs
+        from limpid.server.loading import Sizes, make_ready, open_runs, place_of
         from limpid.server.models import Catalogue
 
+        place = place_of(device, dtype)
         opened = open_runs(runs, answering.run_path)
         state = State(max_body_bytes=max_body)
         hosts = {*LOOPBACK_HOSTS, host, *(allow_host or [])} if is_loopback(host) or allow_host else None
@@ -70,7 +71,7 @@ def serve(
         async def load() -> None:
             loop = asyncio.get_running_loop()
             ready = functools.partial(
-                make_ready, loop=loop, metrics=state.metrics, sizes=Sizes(rows, queue), device=device, dtype=dtype
+                make_ready, loop=loop, metrics=state.metrics, sizes=Sizes(rows, queue), place=place
             )
             models = [await asyncio.to_thread(ready, one) for one in opened]
             state.models = Catalogue(models)

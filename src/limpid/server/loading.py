@@ -9,9 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
 from limpid.inference.engine import Engine
+from limpid.inference.sampler import Sampling
 from limpid.inference.translator import Translator
 from limpid.inference.weights import inference_copy
 from limpid.models.decoder import Decoder
@@ -33,6 +36,13 @@ class Sizes(NamedTuple):
 
     rows: int = 32
     queue: int = 128
+
+
+class Place(NamedTuple):
+    """Where models compute, and in which dtype."""
+
+    device: torch.device
+    dtype: torch.dtype
 
 
 class Opened(NamedTuple):
@@ -71,22 +81,19 @@ def _read(path: Path) -> store.Checkpoint[Any]:
     return checkpoint
 
 
+def place_of(device: str, dtype: str) -> Place:
+    """Raises LimpidError where this machine has no such device, or the name is none."""
+    where = torch.device(pick_device(device))
+    return Place(where, compute_dtype(dtype, where))
+
+
 def make_ready(
-    opened: Opened,
-    loop: asyncio.AbstractEventLoop,
-    metrics: Metrics,
-    sizes: Sizes,
-    *,
-    device: str = "auto",
-    dtype: str = "auto",
+    opened: Opened, loop: asyncio.AbstractEventLoop, metrics: Metrics, sizes: Sizes, place: Place
 ) -> ServedModel:
     """The model in its compute dtype on its device, with its thread running and a first token behind it."""
-    import torch
-
     keep_memory()
-    where = torch.device(pick_device(device))
     checkpoint = opened.checkpoint
-    model = inference_copy(checkpoint.model.to(where), compute_dtype(dtype, where))
+    model = inference_copy(checkpoint.model.to(place.device), place.dtype)
     sums = checkpoint.path / "checksums.json"
     about: dict[str, Any] = {
         "created": int(sums.stat().st_mtime),
@@ -99,7 +106,10 @@ def make_ready(
         return TranslatorModel(opened.name, runner, **about)
 
     def make_engine() -> Engine:
-        return Engine(model, rows=sizes.rows)
+        engine = Engine(model, rows=sizes.rows)
+        engine.submit([checkpoint.tokenizer.end_of_text], Sampling(max_tokens=1))
+        engine.step()  # kernels are made ready for their shapes now, not while the first client waits
+        return engine
 
     engines = EngineRunner(make_engine, loop, numbers, rows=sizes.rows, queue=sizes.queue)
     return DecoderModel(opened.name, checkpoint.tokenizer, engines, context=model.config.context, **about)
