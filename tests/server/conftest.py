@@ -30,8 +30,8 @@ SMALL = Sizes(rows=4, queue=8)
 class Served:
     """A running server: where it is, what it serves, and its insides."""
 
-    def __init__(self, url: str, state: State) -> None:
-        self.url, self.state = url, state
+    def __init__(self, url: str, state: State, process: Server) -> None:
+        self.url, self.state, self.process = url, state, process
 
     def model(self, name: str) -> ServedModel:
         assert self.state.models is not None
@@ -50,12 +50,13 @@ def served(
     hosts: Collection[str] | None = LOOPBACK_HOSTS,
     origins: Collection[str] = (),
     max_body_bytes: int = 2**20,
+    drain_seconds: float = 5,
 ) -> Iterator[Served]:
     """A server of ``runs``, once they answer."""
     opened = open_runs([str(run) for run in runs], Path)
     state = State(max_body_bytes=max_body_bytes)
     app = Guard(make_app(state), key=key, hosts=hosts, origins=origins, count=state.metrics.count_response)
-    server = Server(app, state, drain_seconds=5)
+    server = Server(app, state, drain_seconds=drain_seconds)
     ready = threading.Event()
 
     async def load() -> None:
@@ -71,7 +72,7 @@ def served(
         thread.start()
         assert ready.wait(30)
         try:
-            yield Served(url, state)
+            yield Served(url, state, server)
         finally:
             server.drain()
             server.force_exit = True

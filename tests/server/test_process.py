@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from tests.server.conftest import Served, served
-from tests.server.test_answers import idle, until
+from tests.server.test_answers import idle, slow_down, until
 
 HOST = b"Host: localhost\r\n"
 
@@ -123,3 +124,53 @@ def test_headers_without_end(impatient: Served) -> None:
         except ConnectionError:
             return
     assert (status, error["code"]) == (431, "headers_too_large")
+
+
+# ------------------------------------------------------------------ leaving
+
+
+def stream(server: Served, tokens: int) -> list[str]:
+    """The lines of a stream, the server being sent away after the first of them."""
+    body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": tokens, "temperature": 0, "stream": True}
+    lines: list[str] = []
+    with server.http() as http, http.stream("POST", "/v1/chat/completions", json=body) as answer:
+        for line in answer.iter_lines():
+            if not lines:
+                server.process.drain()
+            if line:
+                lines.append(line)
+    return lines
+
+
+def test_what_runs_may_end(run: Path) -> None:
+    with served([run], drain_seconds=30) as server:
+        lines = stream(server, 900)
+        assert lines[-1] == "data: [DONE]"
+        assert json.loads(lines[-2][6:])["choices"][0]["finish_reason"] == "length"
+
+
+def test_but_not_for_ever(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with served([run], drain_seconds=0.3) as server:
+        slow_down(server, monkeypatch, 0.02)
+        began = time.monotonic()
+        lines = stream(server, 900)
+        assert time.monotonic() - began < 5
+        assert json.loads(lines[-1][6:])["error"] == {
+            "message": "The server is stopping.", "type": "server_error", "param": None, "code": "service_unavailable",
+        }  # fmt: skip
+
+
+def test_who_leaves_in_the_middle_of_many_embeddings_is_heard(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[int] = []
+
+    def embed(model: object, ids: list[int]) -> list[float]:
+        time.sleep(0.02)
+        done.append(len(ids))
+        return [1.0]
+
+    monkeypatch.setattr("limpid.server.decoding.embed", embed)
+    with served([run]) as server, server.http() as http:
+        with pytest.raises(httpx.ReadTimeout):
+            http.post("/v1/embeddings", json={"input": ["a"] * 500}, timeout=0.3)
+        until(lambda: 'limpid_http_responses_total{status="499"} 1.0' in http.get("/metrics").text)
+        assert len(done) < 100

@@ -53,6 +53,7 @@ def serve(
 
     key = _checked(host, api_key, allow_origin or [], public=not is_loopback(host))
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.WARNING)
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # what is no HTTP is the client's affair, not the log's
     logging.getLogger("limpid.access").setLevel(logging.INFO if log_requests else logging.WARNING)
     with bind(host, port) as sock:
         from limpid.server.app import State, make_app

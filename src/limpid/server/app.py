@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from limpid import __version__
 from limpid.core.errors import LimpidError
 from limpid.server import chat, completions
+from limpid.server.answer import Left
 from limpid.server.body import read_json
 from limpid.server.errors import ApiError, bad_request, context_exceeded, for_status, for_validation, unavailable
 from limpid.server.metrics import CONTENT_TYPE, Metrics
@@ -34,7 +35,7 @@ from limpid.server.responses import (
     TextCompletion,
     Tokens,
 )
-from limpid.server.stream import Json, in_thread
+from limpid.server.stream import Json, in_thread, unless_gone
 
 B = TypeVar("B", bound=Body)
 MAX_BODY_BYTES = 4 * 2**20
@@ -76,6 +77,7 @@ def make_app(state: State) -> FastAPI:
         responses=ERRORS,
     )  # fmt: skip
     app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(Left, _left)
     app.add_exception_handler(LimpidError, _limpid_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _path_error)
@@ -140,7 +142,7 @@ def _token_routes(app: FastAPI, state: State) -> None:
         """A vector of length 1 for each text: the mean of its tokens' final hidden states."""
         model, body = await _read(state, request, EmbeddingBody)
         texts = await in_thread(_inputs, model, body)
-        vectors = [await model.embedding(ids) for ids in texts]
+        vectors = await unless_gone(request, _vectors(model, texts))
         if body.dimensions not in (None, len(vectors[0])):
             raise bad_request(f"This model's vectors have {len(vectors[0])} numbers and cannot be cut.", "dimensions")
         count = sum(map(len, texts))
@@ -197,6 +199,10 @@ def _inputs(model: ServedModel, body: EmbeddingBody) -> list[list[int]]:
     return texts
 
 
+async def _vectors(model: ServedModel, texts: list[list[int]]) -> list[list[float]]:
+    return [await model.embedding(ids) for ids in texts]
+
+
 def _coded(vector: list[float], body: EmbeddingBody) -> list[float] | str:
     if body.encoding_format != "base64":
         return vector
@@ -222,6 +228,10 @@ def _respond(error: ApiError) -> Response:
 async def _api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
     return _respond(error)
+
+
+async def _left(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)  # nobody hears it; metrics and the log count it under this number, as nginx does
 
 
 async def _limpid_error(request: Request, error: Exception) -> Response:

@@ -16,7 +16,7 @@ from limpid.server.answer import Answer, Piece, Reply, ShownToken
 from limpid.server.models import ServedModel
 from limpid.server.requests import CompletionBody
 from limpid.server.responses import TextChoice, TextCompletion, finite, text_logprobs, usage_of
-from limpid.server.stream import EventStream, Frame, Json, in_thread, whole
+from limpid.server.stream import EventStream, Frame, Json, in_thread, unless_gone, whole
 from limpid.text.streaming import Utf8Stream
 from limpid.text.tokenizer import Tokenizer
 
@@ -25,7 +25,7 @@ async def answer(model: ServedModel, body: CompletionBody, request: Request) -> 
     """The response to a checked request."""
     answers = await in_thread(model.text_answers, body)
     copies = body.best_of or body.copies
-    echoes = [await _echo(model, body, prompt, answers[i * copies]) for i, prompt in enumerate(body.prompt)]
+    echoes = await unless_gone(request, _echoes(model, body))
     if body.max_tokens == 0:  # a prompt is scored and nothing said
         return Json(_Texts(model, body, Reply([], lambda _: None), echoes).scored(answers, copies))
     texts = _Texts(model, body, reply := model.runner.submit(answers), echoes)
@@ -41,7 +41,11 @@ class _Echo:
         self.text, self.tokens = text, tokens or []
 
 
-async def _echo(model: ServedModel, body: CompletionBody, prompt: str | list[int], answer: Answer) -> _Echo:
+async def _echoes(model: ServedModel, body: CompletionBody) -> list[_Echo]:
+    return [await _echo(model, body, prompt) for prompt in body.prompt]
+
+
+async def _echo(model: ServedModel, body: CompletionBody, prompt: str | list[int]) -> _Echo:
     if not body.echo:
         return _Echo()
     ids = model.prompt_ids(prompt, "prompt")

@@ -80,6 +80,7 @@ class Server(uvicorn.Server):
         self._state = state
         self._drain_seconds = drain_seconds
         self._deadline: float | None = None
+        self._signal = signal.SIGTERM.value
 
     async def run_with(self, sock: socket.socket, load: Callable[[], Awaitable[None]]) -> None:
         """Serve on ``sock``; ``load`` makes the models ready meanwhile, and its failure ends the server."""
@@ -90,14 +91,12 @@ class Server(uvicorn.Server):
                 self.should_exit = True
 
         loading.add_done_callback(loaded)
-        try:
-            await self.serve(sockets=[sock])
-            if loading.done() and not loading.cancelled():
-                loading.result()
-        finally:
-            loading.cancel()
-            for model in self._state.models or ():
-                model.runner.stop()
+        await self.serve(sockets=[sock])
+        if not loading.done():
+            os._exit(128 + self._signal)  # a thread in the middle of loading would keep the interpreter waiting
+        for model in self._state.models or ():
+            model.runner.stop()
+        loading.result()
 
     def drain(self) -> None:
         """As a first signal does."""
@@ -115,6 +114,7 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._deadline is not None:
             os._exit(128 + sig)  # threads in the middle of a step would keep the interpreter waiting
+        self._signal = sig
         self.drain()
 
     @contextlib.contextmanager

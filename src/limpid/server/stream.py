@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -30,13 +30,6 @@ class Json(Response):
 
     def render(self, content: Any) -> bytes:
         return _encode(content).encode()
-
-
-class Gone(Response):
-    """Nobody hears this answer."""
-
-    def __init__(self) -> None:
-        super().__init__(status_code=499)
 
 
 def event(data: Any) -> bytes:
@@ -80,18 +73,37 @@ def heard(reply: Reply, receive: Receive) -> Iterator[None]:
         reply.leave()
 
 
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """What ``work`` returns; it is given up if the client hangs up first.
+
+    Raises:
+        Left: it has.
+    """
+    working = asyncio.ensure_future(work)
+    watch = asyncio.ensure_future(_until_disconnect(request.receive))
+    try:
+        await asyncio.wait((working, watch), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Left
+        return await working
+    finally:
+        working.cancel()
+        watch.cancel()
+
+
 async def _until_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 async def whole(reply: Reply, request: Request, make: Callable[[], Awaitable[Any]]) -> Response:
-    """What ``make`` reads out of ``reply``, as JSON; nothing if the client leaves before it is done."""
-    try:
-        with heard(reply, request.receive):
-            return Json(await make())
-    except Left:
-        return Gone()
+    """What ``make`` reads out of ``reply``, as JSON.
+
+    Raises:
+        Left: the client hung up before it was done.
+    """
+    with heard(reply, request.receive):
+        return Json(await make())
 
 
 class EventStream(Response):
