@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import select
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -174,3 +175,22 @@ def test_who_leaves_in_the_middle_of_many_embeddings_is_heard(run: Path, monkeyp
             http.post("/v1/embeddings", json={"input": ["a"] * 500}, timeout=0.3)
         until(lambda: 'limpid_http_responses_total{status="499"} 1.0' in http.get("/metrics").text)
         assert len(done) < 100
+
+
+def test_embeddings_under_way_may_end_too(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    began = threading.Event()
+
+    def embed(model: object, ids: list[int]) -> list[float]:
+        began.set()
+        time.sleep(0.05)
+        return [1.0]
+
+    monkeypatch.setattr("limpid.server.decoding.embed", embed)
+    with served([run], drain_seconds=30) as server, server.http() as http:
+        answers: list[httpx.Response] = []
+        asking = threading.Thread(target=lambda: answers.append(http.post("/v1/embeddings", json={"input": ["a"] * 9})))
+        asking.start()
+        assert began.wait(10)
+        server.process.drain()
+        asking.join(20)
+    assert [len(answer.json()["data"]) for answer in answers] == [9]

@@ -89,6 +89,11 @@ def unavailable(message: str) -> ApiError:
     return ApiError(503, message, code="service_unavailable", headers={"Retry-After": "5"})
 
 
+def failure() -> ApiError:
+    """500: a fault of ours. What it was stands in the log; a client could do nothing with it."""
+    return ApiError(500, "The model failed on this; the server's log says more.")
+
+
 def for_status(status: int, detail: str, headers: Mapping[str, str] | None = None) -> ApiError:
     """The error for a status that the web framework found, such as an unknown path or a wrong method."""
     code = {404: "unknown_url", 405: "method_not_allowed"}.get(status)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from limpid.core.errors import LimpidError
 from limpid.server.answer import Answer, Piece, Reply
-from limpid.server.errors import ApiError, bad_request, too_busy, unavailable
+from limpid.server.errors import ApiError, bad_request, failure, too_busy, unavailable
 from limpid.server.metrics import ModelMetrics
 
 T = TypeVar("T")
@@ -36,7 +36,8 @@ class Runner(ABC):
         self._wake = threading.Condition()
         self._waiting: deque[Answer] = deque()
         self._running: set[Answer] = set()
-        self._jobs: deque[Callable[[], None]] = deque()
+        self._jobs: deque[tuple[asyncio.Future[Any], Callable[[], Any]]] = deque()
+        self._calls = 0  # computations that somebody waits for
         self._refuses = self._closed = False
         self._heard: list[tuple[Answer, Piece]] = []
         metrics.watch(
@@ -50,8 +51,8 @@ class Runner(ABC):
 
     @property
     def live(self) -> int:
-        """Answers that wait or run."""
-        return len(self._waiting) + len(self._running)
+        """Answers and computations that wait or run."""
+        return len(self._waiting) + len(self._running) + self._calls
 
     def submit(self, answers: Sequence[Answer]) -> Reply:
         """Queue the answers to one request.
@@ -63,8 +64,9 @@ class Runner(ABC):
         if len(answers) > room:
             raise bad_request(f"The request asks for {len(answers)} answers; this server takes {room} at once.")
         with self._wake:
-            self._check_open()
-            if self.live + len(answers) > room:
+            if self._refuses:
+                raise unavailable("The server is stopping; it takes nothing new.")
+            if len(self._waiting) + len(self._running) + len(answers) > room:
                 raise too_busy(f"{len(self._waiting)} answers are waiting already; try again in a moment.")
             reply = Reply(answers, self.cancel)
             self._waiting.extend(answers)
@@ -79,27 +81,24 @@ class Runner(ABC):
             self._wake.notify()
 
     async def call(self, work: Callable[[], T]) -> T:
-        """What ``work`` returns, computed on this model's thread between two steps. Raises as `submit`."""
+        """What ``work`` returns, computed on this model's thread between two steps.
+
+        Raises:
+            ApiError: 429 the queue is full; 400 and 500 ``work`` failed; 503 the server has stopped.
+        """
         future: asyncio.Future[T] = self._loop.create_future()
-
-        def job() -> None:
-            if future.cancelled():
-                return
-            try:
-                result = work()
-            except Exception as error:
-                log.exception("a computation failed")
-                self._tell(_settle, future, None, error)
-            else:
-                self._tell(_settle, future, result, None)
-
         with self._wake:
-            self._check_open()
+            if self._closed:
+                raise _stopping()
             if len(self._jobs) >= max(1, self.queue):
                 raise too_busy(f"{len(self._jobs)} computations are waiting already; try again in a moment.")
-            self._jobs.append(job)
+            self._jobs.append((future, work))
             self._wake.notify()
-        return await future
+        self._calls += 1
+        try:
+            return await future
+        finally:
+            self._calls -= 1
 
     def refuse(self) -> None:
         """From now on nothing new is taken; what is there goes on."""
@@ -161,9 +160,11 @@ class Runner(ABC):
         while self._turn():
             self._send()
         with self._wake:
-            self._fail([*self._waiting, *self._running], unavailable("The server is stopping."))
+            self._fail([*self._waiting, *self._running], _stopping())
             self._waiting.clear()
             self._running.clear()
+            for future, _ in self._jobs:
+                self._tell(_settle, future, None, _stopping())
         self._send()
 
     def _turn(self) -> bool:
@@ -177,16 +178,29 @@ class Runner(ABC):
             self._sweep()
             self._admit()
         if job is not None:
-            job()
+            self._compute(*job)
         if self._has_work():
             try:
                 self._step()
             except Exception:
                 log.exception("a step failed; the answers under way are given up")
-                self._fail(list(self._running), ApiError(500, "The model failed on this; see the server's log."))
+                self._fail(list(self._running), failure())
                 self._running.clear()
                 self._reset()
         return True
+
+    def _compute(self, future: asyncio.Future[Any], work: Callable[[], Any]) -> None:
+        if future.cancelled():
+            return
+        try:
+            result = work()
+        except LimpidError as error:
+            self._tell(_settle, future, None, bad_request(str(error)))
+        except Exception:
+            log.exception("a computation failed")
+            self._tell(_settle, future, None, failure())
+        else:
+            self._tell(_settle, future, result, None)
 
     def _sweep(self) -> None:
         """Forget what was cancelled."""
@@ -204,6 +218,9 @@ class Runner(ABC):
                 self._begin(answer)
             except LimpidError as error:
                 self._fail([answer], bad_request(str(error)))
+            except Exception:
+                log.exception("an answer could not be begun")
+                self._fail([answer], failure())
 
     def _end(self, answer: Answer, how: str) -> None:
         answer.over = True
@@ -227,9 +244,9 @@ class Runner(ABC):
         except RuntimeError:  # the loop is closed: nobody listens
             log.debug("nobody hears any more")
 
-    def _check_open(self) -> None:
-        if self._refuses:
-            raise unavailable("The server is stopping; it takes nothing new.")
+
+def _stopping() -> ApiError:
+    return unavailable("The server is stopping.")
 
 
 def _deliver(heard: list[tuple[Answer, Piece]]) -> None:
@@ -237,12 +254,8 @@ def _deliver(heard: list[tuple[Answer, Piece]]) -> None:
         answer.hear(piece)
 
 
-def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(result)
-    elif isinstance(error, LimpidError | ApiError):
+def _settle(future: asyncio.Future[Any], result: Any, error: ApiError | None) -> None:
+    if not future.done() and error is not None:
         future.set_exception(error)
-    else:
-        future.set_exception(ApiError(500, "The model failed on this; see the server's log."))
+    elif not future.done():
+        future.set_result(result)

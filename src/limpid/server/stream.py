@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
@@ -14,9 +15,10 @@ from starlette.types import Receive, Scope, Send
 
 from limpid.core.errors import LimpidError
 from limpid.server.answer import Left, Reply
-from limpid.server.errors import ApiError, bad_request
+from limpid.server.errors import ApiError, bad_request, failure
 
 T = TypeVar("T")
+log = logging.getLogger("limpid.server")
 SEND_SECONDS = 60.0
 """A client that takes nothing of a stream for so long has left."""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -130,6 +132,11 @@ class EventStream(Response):
                 await write(DONE, more=False)
             except ApiError as error:
                 await write(event(error.body), more=False)
+            except Left:
+                raise
+            except Exception:
+                log.exception("a stream failed")
+                await write(event(failure().body), more=False)
 
 
 class _Patience:
