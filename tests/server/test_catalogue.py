@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -97,7 +98,11 @@ CASES: list[tuple[str, dict[str, Any], str, str | None]] = [
     (CHAT, {"top_k": -5}, f"'top_k' = -5: {LESS} -1.", "top_k"),
     (
         CHAT, {"repetition_penalty": 0},
-        "'repetition_penalty' = 0: input should be greater than 0.", "repetition_penalty",
+        f"'repetition_penalty' = 0: {LESS} 0.01.", "repetition_penalty",
+    ),
+    (
+        CHAT, {"repetition_penalty": 5e-324},
+        f"'repetition_penalty' = 5e-324: {LESS} 0.01.", "repetition_penalty",
     ),
     (CHAT, {"frequency_penalty": 3}, f"'frequency_penalty' = 3: {MORE} 2.", "frequency_penalty"),
     (CHAT, {"presence_penalty": -3}, f"'presence_penalty' = -3: {LESS} -2.", "presence_penalty"),
@@ -203,6 +208,10 @@ CASES: list[tuple[str, dict[str, Any], str, str | None]] = [
         "'encoding_format' = 'hex': input should be 'float' or 'base64'.", "encoding_format",
     ),
     ("/tokenize", {"prompt": None, "messages": None}, "Give either 'prompt' or 'messages'.", "prompt"),
+    (
+        "/tokenize", {"prompt": None, "messages": [{"role": "user"}]},
+        "'messages[0]' has no content.", "messages[0].content",
+    ),
     ("/detokenize", {"tokens": [320]}, "320 is no token id of this model: they go from 0 to 319.", "tokens"),
     ("/detokenize", {"tokens": "abc"}, "'tokens' = 'abc': input should be a valid list.", "tokens"),
 ]  # fmt: skip
@@ -284,6 +293,13 @@ def test_other_types_of_body(http: httpx.Client, kind: str | None) -> None:
         "message": "Send JSON, with the header Content-Type: application/json.",
         "type": "invalid_request_error", "param": None, "code": "unsupported_media_type",
     }  # fmt: skip
+
+
+def test_compressed_bodies(http: httpx.Client) -> None:
+    body = gzip.compress(json.dumps(good(CHAT)).encode())
+    response = http.post(CHAT, content=body, headers={"content-type": "application/json", "content-encoding": "gzip"})
+    assert response.status_code == 415
+    assert error_of(response)["code"] == "unsupported_media_type"
 
 
 def test_a_body_over_the_limit(http: httpx.Client) -> None:

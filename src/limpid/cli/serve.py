@@ -74,7 +74,9 @@ def serve(
             ready = functools.partial(
                 make_ready, loop=loop, metrics=state.metrics, sizes=Sizes(rows, queue), place=place
             )
-            models = [await asyncio.to_thread(ready, one) for one in opened]
+            models = []
+            while opened:  # the float32 weights of a checkpoint are let go when its model is ready
+                models.append(await asyncio.to_thread(ready, opened.pop(0)))
             state.models = Catalogue(models)
             url = url_of(sock)
             names = ", ".join(model.name for model in models)

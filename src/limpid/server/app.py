@@ -215,6 +215,7 @@ def _tokens(model: ServedModel, body: TokenizeBody) -> list[int]:
     if body.messages is None:
         return model.tokenizer.encode(body.prompt or "")
     chat_body = ChatBody.model_construct(messages=body.messages)
+    chat_body.check_messages()
     return model.chat_ids(chat_body.turns(), [])
 
 

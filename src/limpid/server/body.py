@@ -21,12 +21,15 @@ async def read_json(request: Request, max_bytes: int) -> dict[str, Any]:
     """The table a request's body holds.
 
     Raises:
-        ApiError: 415 another type than application/json; 413 more than ``max_bytes``; 408 too slow; 400 no JSON table,
-            invalid UTF-8, NaN or Infinity, a key twice in a table, more than `DEPTH` levels, half of a surrogate pair.
+        ApiError: 415 another type than application/json, or compressed; 413 more than ``max_bytes``; 408 too slow;
+            400 no JSON table, invalid UTF-8, NaN or Infinity, a key twice in a table, more than `DEPTH` levels, half of
+            a surrogate pair.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise ApiError(415, "Send JSON, with the header Content-Type: application/json.", code="unsupported_media_type")
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise ApiError(415, "Send the body as it is: encodings are not undone here.", code="unsupported_media_type")
     length = request.headers.get("content-length", "0")
     if length.isdecimal() and int(length[:20]) > max_bytes:
         raise _too_large(max_bytes)

@@ -93,6 +93,7 @@ def make_ready(
     """The model in its compute dtype on its device, with its thread running and a first token behind it."""
     keep_memory()
     checkpoint = opened.checkpoint
+    tokenizer = checkpoint.tokenizer
     model = inference_copy(checkpoint.model.to(place.device), place.dtype)
     sums = checkpoint.path / "checksums.json"
     about: dict[str, Any] = {
@@ -101,15 +102,15 @@ def make_ready(
     }
     numbers = metrics.of(opened.name)
     if isinstance(model, EncoderDecoder):
-        translator = Translator(model, checkpoint.tokenizer)
+        translator = Translator(model, tokenizer)
         runner = TranslatorRunner(translator, loop, numbers, rows=sizes.rows, queue=sizes.queue)
         return TranslatorModel(opened.name, runner, **about)
 
     def make_engine() -> Engine:
         engine = Engine(model, rows=sizes.rows)
-        engine.submit([checkpoint.tokenizer.end_of_text], Sampling(max_tokens=1))
+        engine.submit([tokenizer.end_of_text], Sampling(max_tokens=1))
         engine.step()  # kernels are made ready for their shapes now, not while the first client waits
         return engine
 
     engines = EngineRunner(make_engine, loop, numbers, rows=sizes.rows, queue=sizes.queue)
-    return DecoderModel(opened.name, checkpoint.tokenizer, engines, context=model.config.context, **about)
+    return DecoderModel(opened.name, tokenizer, engines, context=model.config.context, **about)

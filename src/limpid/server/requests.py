@@ -48,7 +48,7 @@ class GenerationBody(Body):
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     top_k: Annotated[int, Field(ge=-1, le=2**31)] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=10)] | None = None  # nearer to 0, scores are infinite
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     logit_bias: Bias | None = None
@@ -191,7 +191,7 @@ class ChatBody(GenerationBody):
         if form is not None and (form.type == "json_schema") != (form.json_schema is not None):
             raise bad_request("'json_schema' goes with the type json_schema, and with no other.", "response_format")
         self._check_tools()
-        self._check_messages()
+        self.check_messages()
 
     def _check_tools(self) -> None:
         names = [tool.function.name for tool in self.tools or ()]
@@ -204,7 +204,8 @@ class ChatBody(GenerationBody):
         if self.tool_choice not in (None, "none", "auto") and self.schema_wanted is not None:
             raise bad_request("An answer cannot be both a forced tool call and JSON of a schema.", "tool_choice")
 
-    def _check_messages(self) -> None:
+    def check_messages(self) -> None:
+        """Raise ApiError for a turn without content, arguments that are none, or a result that nothing asked for."""
         open_calls: set[str] = set()
         for number, message in enumerate(self.messages):
             where = f"messages[{number}]"
