@@ -53,7 +53,8 @@ def served(
     drain_seconds: float = 5,
 ) -> Iterator[Served]:
     """A server of ``runs``, once they answer."""
-    opened = open_runs([str(run) for run in runs], Path)
+    place = place_of("cpu", "float32")
+    opened = open_runs([str(run) for run in runs], Path, sizes, place)
     state = State(max_body_bytes=max_body_bytes)
     app = Guard(make_app(state), key=key, hosts=hosts, origins=origins, count=state.metrics.count_response)
     server = Server(app, state, drain_seconds=drain_seconds)
@@ -61,9 +62,7 @@ def served(
 
     async def load() -> None:
         loop = asyncio.get_running_loop()
-        state.models = Catalogue(
-            make_ready(one, loop, state.metrics, sizes, place_of("cpu", "float32")) for one in opened
-        )
+        state.models = Catalogue(make_ready(one, loop, state.metrics, place) for one in opened)
         ready.set()
 
     with bind("127.0.0.1", 0) as sock:

@@ -31,7 +31,12 @@ def serve(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Another name this server goes by, without the port; repeat it.")
     ] = None,
-    rows: Annotated[int, typer.Option(min=1, max=1024, help="Answers computed at once, for each model.")] = 32,
+    rows: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Answers computed at once, for each model; 32, if they fit.")
+    ] = None,
+    context: Annotated[
+        int | None, typer.Option(help="The most tokens of a prompt and its answer together; the model's own context.")
+    ] = None,
     queue: Annotated[int, typer.Option(min=0, help="Answers that may wait beside them; more hear 429.")] = 128,
     max_body: Annotated[int, typer.Option(min=1024, help="The most bytes of a request's body.")] = 4 * 2**20,
     drain_seconds: Annotated[
@@ -61,7 +66,7 @@ def serve(
         from limpid.server.models import Catalogue
 
         place = place_of(device, dtype)
-        opened = open_runs(runs, answering.run_path)
+        opened = open_runs(runs, answering.run_path, Sizes(rows, queue, context), place)
         state = State(max_body_bytes=max_body)
         hosts = {*LOOPBACK_HOSTS, host, *(allow_host or [])} if is_loopback(host) or allow_host else None
         app = Guard(
@@ -71,9 +76,7 @@ def serve(
 
         async def load() -> None:
             loop = asyncio.get_running_loop()
-            ready = functools.partial(
-                make_ready, loop=loop, metrics=state.metrics, sizes=Sizes(rows, queue), place=place
-            )
+            ready = functools.partial(make_ready, loop=loop, metrics=state.metrics, place=place)
             models = []
             while opened:  # the float32 weights of a checkpoint are let go when its model is ready
                 models.append(await asyncio.to_thread(ready, opened.pop(0)))

@@ -108,13 +108,10 @@ class TranslatorModel(ServedModel):
 
     kind = "encoder-decoder"
 
-    def __init__(self, name: str, runner: TranslatorRunner, *, created: int, fingerprint: str) -> None:
-        translator = runner.translator
-        super().__init__(
-            name, translator.tokenizer, runner,
-            context=translator.model.config.context, created=created, fingerprint=fingerprint,
-        )  # fmt: skip
-        self._translator = translator
+    def __init__(self, name: str, runner: TranslatorRunner, *, context: int, created: int, fingerprint: str) -> None:
+        self._translator = runner.translator
+        tokenizer = self._translator.tokenizer
+        super().__init__(name, tokenizer, runner, context=context, created=created, fingerprint=fingerprint)
 
     def chat_answers(self, body: ChatBody) -> list[Answer]:
         """The last message of the user's, translated."""
