@@ -297,6 +297,8 @@ def test_what_clients_counted_is_what_metrics_say(server: Served) -> None:
         listed = {"model": "tiny", "prompt": ["The cat", "on"], "n": 2}
         usage = http.post(TEXT, json=listed).json()["usage"]
         prompt, completion = prompt + usage["prompt_tokens"], completion + usage["completion_tokens"]
+        scored = {"model": "tiny", "prompt": "The cat", "echo": True, "logprobs": 0, "max_tokens": 0}
+        prompt += http.post(TEXT, json=scored).json()["usage"]["prompt_tokens"]
         prompt += http.post("/v1/embeddings", json={"model": "tiny", "input": ["a", "bc"]}).json()["usage"][
             "prompt_tokens"
         ]

@@ -122,7 +122,10 @@ def test_known_pages_are_answered_and_may_read(origin: str) -> None:
 
 def test_a_browser_may_ask_first_and_needs_no_key_for_that() -> None:
     asks = [("origin", PAGE), ("access-control-request-method", "POST"), ("access-control-request-headers", "x-a, x-b")]
+    heard = ask(method="OPTIONS", headers=[*asks, ("access-control-request-private-network", "true")], key=KEY)
+    assert heard.headers["access-control-allow-private-network"] == "true"
     heard = ask(method="OPTIONS", headers=asks, key=KEY)
+    assert "access-control-allow-private-network" not in heard.headers
     assert (heard.status, heard.body, heard.asked) == (204, b"", False)
     assert heard.headers["access-control-allow-headers"] == "x-a, x-b"
     assert "POST" in heard.headers["access-control-allow-methods"]

@@ -18,13 +18,13 @@ from limpid import __version__
 from limpid.core.errors import LimpidError
 from limpid.server import chat, completions
 from limpid.server.answer import Left
-from limpid.server.body import read_json
+from limpid.server.body import parse, read_body
 from limpid.server.errors import ApiError, bad_request, context_exceeded, for_status, for_validation, unavailable
 from limpid.server.metrics import CONTENT_TYPE, Metrics
 from limpid.server.models import Catalogue, ModelCard, ServedModel
 from limpid.server.openapi import ERRORS, description
 from limpid.server.reference import page
-from limpid.server.requests import Body, ChatBody, CompletionBody, DetokenizeBody, EmbeddingBody, TokenizeBody
+from limpid.server.requests import ChatBody, CompletionBody, DetokenizeBody, EmbeddingBody, ModelBody, TokenizeBody
 from limpid.server.responses import (
     ChatCompletion,
     Detokenized,
@@ -37,8 +37,9 @@ from limpid.server.responses import (
 )
 from limpid.server.stream import Json, in_thread, unless_gone
 
-B = TypeVar("B", bound=Body)
+B = TypeVar("B", bound=ModelBody)
 MAX_BODY_BYTES = 4 * 2**20
+_LONG = 64 * 2**10  # longer bodies are looked at on another thread, so that nobody's stream waits for them
 
 
 class State:
@@ -125,14 +126,12 @@ def _generation_routes(app: FastAPI, state: State) -> None:
     async def chat_completions(request: Request) -> Response:
         """The assistant's next turn; with ``stream``, as server-sent events."""
         model, body = await _read(state, request, ChatBody)
-        body.check()
         return await chat.answer(model, body, request)
 
     @app.post("/v1/completions", response_model=TextCompletion, openapi_extra=_takes(CompletionBody), tags=["answers"])
     async def text_completions(request: Request) -> Response:
         """How a text goes on; with ``stream``, as server-sent events."""
         model, body = await _read(state, request, CompletionBody)
-        body.check()
         return await completions.answer(model, body, request)
 
 
@@ -146,7 +145,7 @@ def _token_routes(app: FastAPI, state: State) -> None:
         if body.dimensions not in (None, len(vectors[0])):
             raise bad_request(f"This model's vectors have {len(vectors[0])} numbers and cannot be cut.", "dimensions")
         count = sum(map(len, texts))
-        state.metrics.of(model.name).prompt_tokens.inc(count)
+        model.runner.metrics.prompt_tokens.inc(count)
         data: list[EmbeddingItem] = [
             {"object": "embedding", "index": i, "embedding": _coded(vector, body)} for i, vector in enumerate(vectors)
         ]
@@ -174,15 +173,25 @@ def _token_routes(app: FastAPI, state: State) -> None:
 async def _read(state: State, request: Request, kind: type[B]) -> tuple[ServedModel, B]:
     """The body of a request, and the model it names. Raises ApiError."""
     models = state.ready()
-    table = await read_json(request, state.max_body_bytes)
+    raw = await read_body(request, state.max_body_bytes)
+    if len(raw) > _LONG:
+        body = await in_thread(_validated, kind, raw)
+    else:
+        body = _validated(kind, raw)
+    return models.find(body.model), body
+
+
+def _validated(kind: type[B], raw: bytes) -> B:
+    """A body that is in order, or ApiError 400."""
     try:
-        body = kind.model_validate(table)
+        body = kind.model_validate(parse(raw))
     except ValidationError as error:
         raise for_validation(error) from None
-    return models.find(body.model), body  # type: ignore[attr-defined]
+    body.check()
+    return body
 
 
-def _takes(kind: type[Body]) -> dict[str, Any]:
+def _takes(kind: type[ModelBody]) -> dict[str, Any]:
     """The part of an operation's description that says what its body is."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": kind.__name__}}}}
 
@@ -210,8 +219,6 @@ def _coded(vector: list[float], body: EmbeddingBody) -> list[float] | str:
 
 
 def _tokens(model: ServedModel, body: TokenizeBody) -> list[int]:
-    if (body.prompt is None) == (body.messages is None):
-        raise bad_request("Give either 'prompt' or 'messages'.", "prompt")
     if body.messages is None:
         return model.tokenizer.encode(body.prompt or "")
     chat_body = ChatBody.model_construct(messages=body.messages)

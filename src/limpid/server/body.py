@@ -17,13 +17,11 @@ BODY_SECONDS = 20.0
 """A body must be there this long after its request began."""
 
 
-async def read_json(request: Request, max_bytes: int) -> dict[str, Any]:
-    """The table a request's body holds.
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The body of a request that says it is JSON.
 
     Raises:
-        ApiError: 415 another type than application/json, or compressed; 413 more than ``max_bytes``; 408 too slow;
-            400 no JSON table, invalid UTF-8, NaN or Infinity, a key twice in a table, more than `DEPTH` levels, half of
-            a surrogate pair.
+        ApiError: 415 another type than application/json, or compressed; 413 more than ``max_bytes``; 408 too slow.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -35,7 +33,7 @@ async def read_json(request: Request, max_bytes: int) -> dict[str, Any]:
         raise _too_large(max_bytes)
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return parse(await _read(request, max_bytes))
+            return await _read(request, max_bytes)
     except TimeoutError:
         raise ApiError(408, f"The body did not come within {BODY_SECONDS:g} seconds.", code="request_timeout") from None
 
@@ -53,7 +51,12 @@ async def _read(request: Request, max_bytes: int) -> bytes:
 
 
 def parse(raw: bytes) -> dict[str, Any]:
-    """Bytes -> table, or ApiError 400."""
+    """The table that a body holds.
+
+    Raises:
+        ApiError: 400 no JSON table, invalid UTF-8, NaN or Infinity, a key twice in a table, more than `DEPTH` levels,
+            half of a surrogate pair.
+    """
     if not raw.strip():
         raise bad_request("The body is empty; send a JSON object.")
     try:

@@ -124,7 +124,8 @@ class Guard:
         """What a browser must be told so that a page of another origin sees the answer."""
         if "origin" not in headers or not self._knows(headers):
             return {}
-        return {
+        private = "access-control-request-private-network" in headers  # a public page asks a machine at home
+        return ({"access-control-allow-private-network": "true"} if private else {}) | {
             "access-control-allow-origin": headers["origin"],
             "access-control-allow-methods": _METHODS,
             "access-control-allow-headers": headers.get("access-control-request-headers", "authorization"),

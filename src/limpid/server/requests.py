@@ -26,20 +26,28 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True, populate_by_name=False)
 
 
+class ModelBody(Body):
+    """Base of every whole body. model: a name that /v1/models lists; absent: the first of them."""
+
+    model: str | None = None
+
+    def check(self) -> None:
+        """Raise ApiError where fields do not go together."""
+
+
 class StreamOptions(Body):
     """include_usage: one more chunk at the end, with no choices, says how many tokens there were."""
 
     include_usage: bool | None = None
 
 
-class GenerationBody(Body):
+class GenerationBody(ModelBody):
     """What chat and text completions have in common.
 
-    model: a name that /v1/models lists; absent: the first of them. seed: the same seed gives the same answer, whatever
+    seed: the same seed gives the same answer, whatever
     else the server does. top_k: 0 or -1: all tokens. beam, length_penalty: of a translator's beam search.
     """
 
-    model: str | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: Annotated[int, Field(ge=1, le=ANSWERS)] | None = None
@@ -68,7 +76,6 @@ class GenerationBody(Body):
         return bool(self.stream_options and self.stream_options.include_usage)
 
     def check(self) -> None:
-        """Raise ApiError where fields do not go together."""
         if self.stream_options is not None and not self.stream:
             raise bad_request("'stream_options' is for streams: it needs 'stream': true.", "stream_options")
 
@@ -273,26 +280,27 @@ class CompletionBody(GenerationBody):
             raise bad_request("The best of several answers is known at the end: it cannot be streamed.", "best_of")
 
 
-class EmbeddingBody(Body):
+class EmbeddingBody(ModelBody):
     """POST /v1/embeddings. dimensions: the model's own number, or absent."""
 
-    model: str | None = None
     input: Prompts
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[int, Field(ge=1)] | None = None
 
 
-class TokenizeBody(Body):
+class TokenizeBody(ModelBody):
     """POST /tokenize: of a text, or of a conversation as the chat template writes it."""
 
-    model: str | None = None
     prompt: str | None = None
     messages: Annotated[list[ChatMessage], Field(min_length=1)] | None = None
     return_token_strs: bool | None = None
 
+    def check(self) -> None:
+        if (self.prompt is None) == (self.messages is None):
+            raise bad_request("Give either 'prompt' or 'messages'.", "prompt")
 
-class DetokenizeBody(Body):
+
+class DetokenizeBody(ModelBody):
     """POST /detokenize."""
 
-    model: str | None = None
     tokens: list[Annotated[int, Field(ge=0)]]
