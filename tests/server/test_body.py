@@ -36,10 +36,10 @@ from limpid.server.errors import ApiError
     ],
 )
 def test_what_is_no_table_is_400(raw: bytes, message: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(ApiError) as caught:
         parse(raw)
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
     assert caught.value.status == 400
     assert caught.value.body == {
         "error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}

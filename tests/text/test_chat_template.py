@@ -142,6 +142,13 @@ TOOL_TALK = [
 """Special tokens typed in a tool's description, in arguments and in a result."""
 
 
+def test_bombs_in_a_template_are_one_line_of_complaint() -> None:
+    for source in ("{{ messages | tojson(indent=999999999) }}", "{{ 'a' * 10 ** 10 }}"):
+        conventions = Conventions(end_of_turn="x", chat_template=source)
+        with pytest.raises(LimpidError, match="chat template cannot write the conversation"):
+            chat_template.write(conventions, TALK, asking=True)
+
+
 def test_templates_are_asked_whether_they_know_tools() -> None:
     known = Conventions(end_of_turn="x", chat_template=TOOLS_TEMPLATE)
     assert chat_template.knows_tools(known)

@@ -71,7 +71,7 @@ def test_what_templates_do_comes_out_as_in_jinja(sandbox: Sandbox, source: str) 
     ],
 )
 def test_bombs_are_caught_in_time(sandbox: Sandbox, source: str) -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     with pytest.raises((jinja2.exceptions.TemplateError, OverflowError, RecursionError)):
         sandbox.render(source, messages=MESSAGES)
-    assert time.monotonic() - began < 2 * SECONDS
+    assert time.thread_time() - began < 2 * SECONDS

@@ -15,7 +15,7 @@ from jinja2.ext import Extension, loopcontrols
 
 from limpid.core.errors import LimpidError
 from limpid.text.conventions import Conventions
-from limpid.text.template_sandbox import Sandbox
+from limpid.text.template_sandbox import Sandbox, bounded
 from limpid.text.tokenizer import Tokenizer
 
 LIMPID = (
@@ -183,7 +183,7 @@ def _replacer(table: Mapping[str, str]) -> Any:
 @cache
 def _environment() -> Sandbox:
     environment = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation])
-    environment.filters["tojson"] = lambda value, **how: json.dumps(value, ensure_ascii=False, **how)
+    environment.filters["tojson"] = bounded(lambda value, **how: json.dumps(value, ensure_ascii=False, **how))
     environment.globals["raise_exception"] = _refuse
     environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
     return environment
