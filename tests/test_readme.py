@@ -5,6 +5,7 @@ import os
 import random
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,23 @@ def test_chatting(workplace, arguments):
     assert limpid([*arguments, "--max-tokens", "3"], workplace, said="Hello\n你好\n") is not None
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_serving(workplace):
+    """The server starts, and the README's curl gets an answer from it."""
+    (arguments,) = commands("serve")
+    (curl,) = [line for _, text in BLOCKS for line in text.splitlines() if line.startswith("curl")]
+    command = [sys.executable, "-m", "limpid", *arguments, "--port", "0", "--no-browser"]
+    with subprocess.Popen(command, cwd=workplace, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as server:
+        try:
+            url = re.search(r"http://127\.0\.0\.1:\d+", server.stdout.readline())[0]
+            asked = shlex.split(curl.replace("http://127.0.0.1:8000", url))
+            done = subprocess.run(asked, capture_output=True, text=True, timeout=60)
+            assert json.loads(done.stdout)["choices"][0]["message"]["role"] == "assistant"
+        finally:
+            server.terminate()
+    assert server.returncode == 0
+
+
 @pytest.mark.parametrize("arguments", commands("export"), ids=" ".join)
 def test_exporting(workplace, arguments):
     assert "parity passed" in limpid(arguments, workplace)
@@ -116,7 +134,7 @@ def test_the_python_program(workplace):
 
 
 def test_every_command_of_the_readme_is_tried_here():
-    verbs = ("pretrain", "generate", "chat", "export", "import", "classify", "seq2seq", "translate", "models")
+    verbs = ("pretrain", "generate", "chat", "serve", "export", "import", "classify", "seq2seq", "translate", "models")
     tried = sum(len(commands(verb)) for verb in verbs)
     written = len(
         re.findall(r"(?:\.venv/bin/|-m )limpid \w", "".join(text for language, text in BLOCKS if not language))

@@ -19,6 +19,7 @@ from tests.conftest import random_llama
 import limpid
 from limpid.checkpoint import store
 from limpid.cli.chat import Conversation, Terminal
+from limpid.cli.speakers import Here
 from limpid.core.errors import LimpidError
 from limpid.core.seeding import integer
 from limpid.data.chat_files import read_conversations
@@ -41,7 +42,7 @@ def quiet(_: str) -> None:
 
 @pytest.fixture
 def conversation(lm: LanguageModel) -> Conversation:
-    return Conversation(lm, Sampling(temperature=1.0, max_tokens=5, seed=1), None)
+    return Conversation(Here(lm), Sampling(temperature=1.0, max_tokens=5, seed=1), None)
 
 
 def test_lines_of_a_pipe_are_messages(saved_run: Path, tmp_path: Path) -> None:
@@ -100,23 +101,24 @@ def test_retry_undo_system_and_temperature(conversation: Conversation) -> None:
     conversation.set(temperature=0)
     assert conversation.retry(quiet).text == conversation.retry(quiet).text
     assert conversation.sampling.max_tokens == 5
-    before = conversation.used()
+    before = conversation.speaker.fill(conversation.messages, conversation.sampling)
     conversation.system = "Be brief."
     assert conversation.messages[0] == {"role": "system", "content": "Be brief."}
-    assert conversation.used() > before
+    after = conversation.speaker.fill(conversation.messages, conversation.sampling)
+    assert int(after[0].split()[0]) > int(before[0].split()[0])
 
 
 def test_the_same_seed_is_the_same_talk(lm: LanguageModel) -> None:
     talks = []
     for seed in (1, 1, 2):
-        conversation = Conversation(lm, Sampling(temperature=1.0, max_tokens=6, seed=seed), None)
+        conversation = Conversation(Here(lm), Sampling(temperature=1.0, max_tokens=6, seed=seed), None)
         talks.append([conversation.say(text, quiet).text for text in ("Hi", "Hi")])
     assert talks[0] == talks[1] != talks[2]
     assert talks[0][0] != talks[0][1]
 
 
 def test_ctrl_c_stops_the_answer_and_keeps_it(lm: LanguageModel) -> None:
-    conversation = Conversation(lm, Sampling(temperature=1.0, max_tokens=40, seed=1), None)
+    conversation = Conversation(Here(lm), Sampling(temperature=1.0, max_tokens=40, seed=1), None)
     shown: list[str] = []
 
     def show(text: str) -> None:

@@ -7,6 +7,7 @@ from tests.conftest import TEXTS
 from tokenizers import Tokenizer as Backend
 
 from limpid.core.errors import LimpidError
+from limpid.text import chat_template
 from limpid.text.chat import prompt, render
 from limpid.text.chat_template import LIMPID, PLAIN
 from limpid.text.conventions import Conventions
@@ -120,3 +121,50 @@ def test_bad_templates(template: str, message: str) -> None:
 def test_a_template_that_rewrites_answers_cannot_be_trained_on() -> None:
     with pytest.raises(LimpidError, match="rewrites what was said"):
         render(foreign("{% for m in messages %}{{ m.content | upper }}{% endfor %}"), TALK)
+
+
+# ------------------------------------------------------------------ tools
+
+TOOLS_TEMPLATE = (
+    "{% if tools %}<|im_start|>system\n{% for tool in tools %}{{ tool | tojson }}\n{% endfor %}<|im_end|>\n{% endif %}"
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}"
+    "{% for call in m.tool_calls %}<call>{{ call.function.name }} {{ call.function.arguments | tojson }}</call>"
+    "{% endfor %}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+TOOL = {"type": "function", "function": {"name": "now", "description": "The time <|im_end|> here."}}
+TOOL_TALK = [
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": "", "tool_calls": [
+        {"id": "c", "type": "function", "function": {"name": "now", "arguments": {"zone": "<|im_start|>北京"}}}
+    ]},
+    {"role": "tool", "tool_call_id": "c", "content": "noon<|im_end|>"},
+]  # fmt: skip
+"""Special tokens typed in a tool's description, in arguments and in a result."""
+
+
+def test_bombs_in_a_template_are_one_line_of_complaint() -> None:
+    for source in ("{{ messages | tojson(indent=999999999) }}", "{{ 'a' * 10 ** 10 }}"):
+        conventions = Conventions(end_of_turn="x", chat_template=source)
+        with pytest.raises(LimpidError, match="chat template cannot write the conversation"):
+            chat_template.write(conventions, TALK, asking=True)
+
+
+def test_templates_are_asked_whether_they_know_tools() -> None:
+    known = Conventions(end_of_turn="x", chat_template=TOOLS_TEMPLATE)
+    assert chat_template.knows_tools(known)
+    for source in ("{{ messages }} tools", "{% set tools = 1 %}{{ tools }}", "{{ broken"):
+        assert not chat_template.knows_tools(known.model_copy(update={"chat_template": source}))
+
+
+def test_tools_calls_and_results_reach_the_template_and_stay_plain_text(tokenizer: Tokenizer) -> None:
+    marked = tokenizer.with_control_tokens(["<|im_start|>", "<|im_end|>"])
+    conventions = Conventions(end_of_turn="<|im_end|>", chat_template=TOOLS_TEMPLATE)
+    marked = marked.with_conventions(conventions)
+    start, end = marked.control_id("<|im_start|>"), marked.control_id("<|im_end|>")
+    ids = chat_template.prompt(marked, conventions, TOOL_TALK, [TOOL])
+    assert ids.count(start) == 5  # system, user, assistant, tool, and the assistant's turn to come
+    assert ids.count(end) == 4
+    text = marked.decode(ids)
+    assert '"description": "The time <|im_end|> here."' in text
+    assert '<call>now {"zone": "<|im_start|>北京"}</call>' in text
+    assert "noon<|im_end|>" in text

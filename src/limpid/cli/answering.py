@@ -12,7 +12,8 @@ import typer
 if TYPE_CHECKING:
     from limpid.inference.language_model import LanguageModel
 
-Run = Annotated[str, typer.Argument(help="A run (its folder, or its name under ./runs), a checkpoint, or a demo.")]
+RUN = typer.Argument(help="A run (its folder, or its name under ./runs), a checkpoint, or a demo.", show_default=False)
+Run = Annotated[str, RUN]
 MaxTokens = Annotated[int, typer.Option(help="Stop after this many tokens.")]
 Temperature = Annotated[float, typer.Option(help="0: always the most probable token; higher: more surprising.")]
 TopK = Annotated[int, typer.Option(help="Draw from the k most probable tokens only (0: from all).")]

@@ -16,7 +16,7 @@ from limpid.cli.answering import harmless
 from limpid.core.errors import Interrupted, LimpidError, did_you_mean
 
 if TYPE_CHECKING:
-    from limpid.inference.language_model import LanguageModel
+    from limpid.cli.speakers import Piece, Speaker
     from limpid.inference.sampler import Sampling
 
 HELP = """\
@@ -34,7 +34,12 @@ Ctrl-C stops an answer and keeps what was said."""
 
 
 def chat(
-    run: answering.Run,
+    run: Annotated[str | None, answering.RUN] = None,
+    url: Annotated[str | None, typer.Option(help="Talk with a server instead, for example limpid serve's.")] = None,
+    model: Annotated[str | None, typer.Option(help="Which of the server's models (if it has several).")] = None,
+    api_key: Annotated[
+        str | None, typer.Option(envvar="LIMPID_API_KEY", help="The server's key, if it has one.")
+    ] = None,
     system: Annotated[str | None, typer.Option(help="A system message: who the assistant is to be.")] = None,
     max_tokens: answering.MaxTokens = 200,
     temperature: answering.Temperature = 0.8,
@@ -46,7 +51,7 @@ def chat(
     device: answering.Device = "auto",
     dtype: answering.DType = "auto",
 ) -> None:
-    """Talk with a model in the terminal.
+    """Talk with a model in the terminal: with a run, or with a server's (--url) that speaks OpenAI's protocol.
 
     Through a pipe every line is a message and every answer a paragraph on standard output; complaints go to standard
     error, and the exit code is then 1.
@@ -58,24 +63,51 @@ def chat(
         "max_tokens": max_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p,
         "repetition_penalty": repetition_penalty, "seed": seed,
     }  # fmt: skip
-    conversation = Conversation(answering.open_model(run, device, dtype), parse(Sampling, settings, "sampling"), system)
+    sampling = parse(Sampling, settings, "sampling")
+    if (run is None) == (url is None):
+        raise LimpidError("name a run to talk with, or else a server with --url.")
+    if run is not None:
+        if model is not None:
+            raise LimpidError("--model chooses among a server's models; it needs --url.")
+        speaker = _open(run, device, dtype)
+    else:
+        if (device, dtype) != ("auto", "auto"):
+            raise LimpidError("--device and --dtype are for a run; a server has chosen its own.")
+        speaker = _call(url or "", model, api_key)
+    conversation = Conversation(speaker, sampling, system)
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
     if not interactive:
         sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     else:
         _readline()  # its import is what gives input() its editing
     terminal = Terminal(conversation, interactive)
-    terminal.greet(run)
+    terminal.greet()
     terminal.talk()
     if terminal.failed and not interactive:
         raise typer.Exit(1)
 
 
-class Conversation:
-    """A model, what was said, and how it answers. Ends with an assistant message, or is empty, between two calls."""
+def _open(run: str, device: str, dtype: str) -> Speaker:
+    from limpid.cli.speakers import Here
 
-    def __init__(self, lm: LanguageModel, sampling: Sampling, system: str | None) -> None:
-        self.lm = lm
+    lm = answering.open_model(run, device, dtype)
+    if answering.only_pretrained(run):
+        hint = "It continues text rather than answers: use limpid generate, or teach it with limpid sft."
+        _warn(f"{run} was only pretrained. {hint}")
+    return Here(lm, run)
+
+
+def _call(url: str, model: str | None, key: str | None) -> Speaker:
+    from limpid.cli.remote import Remote
+
+    return Remote(url, model, key)
+
+
+class Conversation:
+    """Who answers, what was said, and how. Ends with an assistant message, or is empty, between two calls."""
+
+    def __init__(self, speaker: Speaker, sampling: Sampling, system: str | None) -> None:
+        self.speaker = speaker
         self.sampling = sampling
         self.system = system
         self.turns: list[dict[str, str]] = []
@@ -107,32 +139,22 @@ class Conversation:
 
         self.sampling = parse(Sampling, {**self.sampling.model_dump(), **settings}, "sampling")
 
-    def used(self) -> int:
-        """Tokens of the whole conversation."""
-        from limpid.text.chat import render
-
-        return len(render(self.lm.tokenizer, self.messages).ids) if self.messages else 0
-
     def _answer(self, turns: list[dict[str, str]], show: Callable[[str], None]) -> Spoken:
         from limpid.core.seeding import integer
-        from limpid.core.signals import StopRequest
 
         settings = self.sampling.model_dump()
         if self.sampling.seed is not None:  # every answer draws its own numbers, or a retry would repeat itself
             settings["seed"] = integer(self.sampling.seed, "answer", self.answers)
         head = [{"role": "system", "content": self.system}] if self.system else []
         spoken = Spoken()
-        with StopRequest() as stop:
-            for event in self.lm.stream_chat([*head, *turns], **settings):
-                spoken.add(event.text)
-                show(event.text)
-                if stop.code is not None:
-                    break
-        spoken.stopped = stop.code is not None
+        try:
+            for piece in self.speaker.answer([*head, *turns], settings):
+                spoken.add(piece)
+                show(piece.text)
+        except KeyboardInterrupt:
+            spoken.stopped = True
         self.answers += 1
         self.turns = [*turns, {"role": "assistant", "content": spoken.text}]
-        if stop.code == 143:
-            raise Interrupted("stopped.", 143)
         return spoken
 
 
@@ -144,9 +166,9 @@ class Spoken:
         self._began = time.perf_counter()
         self._last = self._began
 
-    def add(self, text: str) -> None:
-        self.text += text
-        self.tokens += 1
+    def add(self, piece: Piece) -> None:
+        self.text += piece.text
+        self.tokens += piece.tokens
         self._last = time.perf_counter()
 
     @property
@@ -176,15 +198,9 @@ class Terminal:
             "/save": self._save,
         }
 
-    def greet(self, run: str) -> None:
-        if answering.only_pretrained(run):
-            hint = "It continues text rather than answers: use limpid generate, or teach it with limpid sft."
-            self._warn(f"{run} was only pretrained. {hint}")
-        if not self.interactive:
-            return
-        config = self.conversation.lm.model.config
-        millions = sum(p.numel() for p in self.conversation.lm.model.parameters()) / 1e6
-        self._note(f"{run}: {millions:.1f}M parameters, context {config.context} tokens. /help lists the commands.\n")
+    def greet(self) -> None:
+        if self.interactive:
+            self._note(f"{self.conversation.speaker.introduction()} /help lists the commands.\n")
 
     def talk(self) -> None:
         """Until /quit or the end of input."""
@@ -248,11 +264,8 @@ class Terminal:
 
     def _status(self, spoken: Spoken) -> str:
         conversation = self.conversation
-        used, context = conversation.used(), conversation.lm.model.config.context
         parts = ["stopped"] if spoken.stopped else ["no answer"] if not spoken.text.strip() else []
-        parts.append(f"{used:,} of {context:,} tokens used")
-        if used >= conversation.lm.room(conversation.sampling):
-            parts.append("the oldest messages will be forgotten")
+        parts += conversation.speaker.fill(conversation.messages, conversation.sampling)
         parts.append(f"{spoken.tokens_per_second:,.0f} tokens/s")
         return f"[{' · '.join(parts)}]\n"
 
@@ -302,17 +315,18 @@ class Terminal:
 
         self.console.print(Text(text, style="dim"), soft_wrap=True)
 
-    def _warn(self, text: str) -> None:
-        from rich.console import Console
-
-        Console(stderr=True).print(text, style="yellow", soft_wrap=True, markup=False, highlight=False)
-
     def _complain(self, error: LimpidError) -> None:
         from rich.console import Console
         from rich.text import Text
 
         self.failed = True
         Console(stderr=True, soft_wrap=True).print(Text(str(error), style="red"))
+
+
+def _warn(text: str) -> None:
+    from rich.console import Console
+
+    Console(stderr=True).print(text, style="yellow", soft_wrap=True, markup=False, highlight=False)
 
 
 def _typed() -> bool:

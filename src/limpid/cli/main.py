@@ -33,6 +33,7 @@ VERBS: dict[str, str] = {
     "generate": "Continue a text, and show the probabilities if asked.",
     "translate": "Translate lines with a trained translator.",
     "chat": "Talk with a model in the terminal.",
+    "serve": "Serve models to the clients of OpenAI's API.",
     "skipgram": "Learn word vectors from a text.",
     "embed": "Open a model's word vectors: neighbours, analogies, one-hot and dense, tests.",
     "import": "Bring a model in Hugging Face's form into a run.",

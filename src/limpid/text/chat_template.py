@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cache
 from typing import Any, NoReturn
 
 import jinja2
+import jinja2.meta
 from jinja2.ext import Extension, loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from limpid.core.errors import LimpidError
 from limpid.text.conventions import Conventions
+from limpid.text.template_sandbox import Sandbox, bounded
 from limpid.text.tokenizer import Tokenizer
 
 LIMPID = (
@@ -40,28 +41,43 @@ PLAIN = (
 _HIDING = 0xF0000  # the first of the private characters that stand in for special tokens typed in a message
 
 
-def write(conventions: Conventions, messages: Sequence[Mapping[str, str]], *, asking: bool) -> str:
+Message = Mapping[str, Any]
+"""A role and its content; where the template knows tools, perhaps with tool_calls, or a tool's result."""
+Tools = Sequence[Mapping[str, Any]]
+
+
+def knows_tools(conventions: Conventions) -> bool:
+    """Whether the template tells the model of tools."""
+    try:
+        tree = _environment().parse(conventions.chat_template)
+    except jinja2.TemplateSyntaxError:
+        return False
+    return "tools" in jinja2.meta.find_undeclared_variables(tree)
+
+
+def write(conventions: Conventions, messages: Sequence[Message], *, asking: bool, tools: Tools = ()) -> str:
     """The conversation as the text that the template makes of it; ``asking``: up to where the assistant speaks.
 
     Raises:
         LimpidError: the template is faulty, or refuses the conversation (for instance two user messages in a row).
     """
     try:
-        return _compiled(conventions.chat_template).render(
-            messages=[dict(message) for message in messages], add_generation_prompt=asking, tools=None, documents=None,
-            **conventions.names,
+        return _environment().render(
+            conventions.chat_template,
+            messages=[dict(message) for message in messages], add_generation_prompt=asking, documents=None,
+            tools=[dict(tool) for tool in tools] or None, **conventions.names,
         )  # fmt: skip
     except Exception as error:  # a template is a program, and may fail in any way
         raise LimpidError(f"this model's chat template cannot write the conversation: {error}") from None
 
 
-def prompt(tokenizer: Tokenizer, conventions: Conventions, messages: Sequence[Mapping[str, str]]) -> list[int]:
+def prompt(tokenizer: Tokenizer, conventions: Conventions, messages: Sequence[Message], tools: Tools = ()) -> list[int]:
     """Token ids of a conversation up to where the assistant speaks."""
-    return _encode(tokenizer, conventions, messages, asking=True)[0]
+    return _encode(tokenizer, conventions, messages, asking=True, tools=tools)[0]
 
 
 def render(
-    tokenizer: Tokenizer, conventions: Conventions, messages: Sequence[Mapping[str, str]]
+    tokenizer: Tokenizer, conventions: Conventions, messages: Sequence[Message]
 ) -> tuple[list[int], list[float]]:
     """Token ids of a whole conversation, and 1.0 for each that is the assistant's to produce.
 
@@ -80,21 +96,23 @@ def render(
 
 
 def _encode(
-    tokenizer: Tokenizer, conventions: Conventions, messages: Sequence[Mapping[str, str]], *, asking: bool
+    tokenizer: Tokenizer, conventions: Conventions, messages: Sequence[Message], *, asking: bool, tools: Tools = ()
 ) -> tuple[list[int], list[tuple[int, int]], str]:
     """Ids, the characters each stands for, and the text. Special tokens are the template's, never a message's own."""
     specials = sorted((tokenizer.token_text(i) for i in tokenizer.special_ids), key=len, reverse=True)
-    typed = [s for s in specials if any(s in message["content"] for message in messages)]
+    said = list(_strings([list(messages), list(tools)]))
+    typed = [s for s in specials if any(s in text for text in said)]
     if not typed:
-        text = write(conventions, messages, asking=asking)
+        text = write(conventions, messages, asking=asking, tools=tools)
         return *tokenizer.encode_spans(text, marked=True), text
     hidden = {special: chr(_HIDING + number) for number, special in enumerate(typed)}
     hide, show = _replacer(hidden), _replacer({stand_in: special for special, stand_in in hidden.items()})
-    masked = [{**message, "content": hide(message["content"])} for message in messages]
+    masked, masked_tools = _mapped(list(messages), hide), _mapped(list(tools), hide)
     ids: list[int] = []
     spans: list[tuple[int, int]] = []
     text = ""
-    for piece in re.split(f"({'|'.join(map(re.escape, specials))})", write(conventions, masked, asking=asking)):
+    written = write(conventions, masked, asking=asking, tools=masked_tools)
+    for piece in re.split(f"({'|'.join(map(re.escape, specials))})", written):
         if piece in specials:
             new, offsets = tokenizer.encode_spans(piece, marked=True)
         else:
@@ -106,7 +124,31 @@ def _encode(
     return ids, spans, text
 
 
-def _answers(conventions: Conventions, messages: Sequence[Mapping[str, str]], text: str) -> list[tuple[int, int]]:
+def _strings(value: Any) -> Iterator[str]:
+    """Every string in nested lists and tables, keys as well."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _strings(key)
+            yield from _strings(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _strings(item)
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    """``value`` with every string in it changed, keys as well."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {_mapped(key, change): _mapped(item, change) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_mapped(item, change) for item in value]
+    return value
+
+
+def _answers(conventions: Conventions, messages: Sequence[Message], text: str) -> list[tuple[int, int]]:
     """Where in ``text`` the assistant's turns stand, each from its first word to the end of the turn."""
     marks = [chr(_HIDING + 0x1000 + number) for number in range(len(messages))]
     marked = [{**m, "content": mark} for m, mark in zip(messages, marks, strict=True)]
@@ -138,15 +180,13 @@ def _replacer(table: Mapping[str, str]) -> Any:
     return lambda text: pattern.sub(lambda found: table[found[0]], text)
 
 
-@lru_cache(maxsize=8)
-def _compiled(source: str) -> jinja2.Template:
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
-    )
-    environment.filters["tojson"] = lambda value, **how: json.dumps(value, ensure_ascii=False, **how)
+@cache
+def _environment() -> Sandbox:
+    environment = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation])
+    environment.filters["tojson"] = bounded(lambda value, **how: json.dumps(value, ensure_ascii=False, **how))
     environment.globals["raise_exception"] = _refuse
     environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
-    return environment.from_string(source)
+    return environment
 
 
 def _refuse(message: str) -> NoReturn:

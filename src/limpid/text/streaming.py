@@ -32,6 +32,7 @@ class StopStrings:
         self._stops = [stop for stop in stops if stop]
         self._held = ""
         self.stopped: str | None = None
+        self.rest = ""
 
     def push(self, text: str) -> str:
         if self.stopped is not None:
@@ -39,8 +40,8 @@ class StopStrings:
         self._held += text
         found = [(at + len(stop), at, stop) for stop in self._stops if (at := self._held.find(stop)) >= 0]
         if found:
-            _, at, self.stopped = min(found)
-            released, self._held = self._held[:at], ""
+            end, at, self.stopped = min(found)
+            released, self.rest, self._held = self._held[:at], self._held[end:], ""
             return released
         keep = max((self._overlap(stop) for stop in self._stops), default=0)
         cut = len(self._held) - keep

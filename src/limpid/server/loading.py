@@ -1,0 +1,137 @@
+"""From runs on disk to models that answer: checked before the port opens, made ready behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from limpid.checkpoint import store
+from limpid.core.errors import LimpidError
+from limpid.inference.engine import Engine
+from limpid.inference.sampler import Sampling
+from limpid.inference.translator import Translator
+from limpid.inference.weights import inference_copy
+from limpid.models.decoder import Decoder
+from limpid.models.encoder_decoder import EncoderDecoder
+from limpid.models.model import Model
+from limpid.parallel.environment import pick_device
+from limpid.parallel.hardware import compute_dtype, keep_memory
+from limpid.server.decoding import DecoderModel, EngineRunner
+from limpid.server.memory import fitting_rows, free_bytes
+from limpid.server.metrics import Metrics
+from limpid.server.models import ServedModel
+from limpid.server.translating import TranslatorModel, TranslatorRunner
+from limpid.stages.seq2seq import BEST
+
+_NAME = re.compile(r"[^\s/\\\x00-\x1f\x7f]{1,128}")
+
+
+class Sizes(NamedTuple):
+    """rows: answers computed at once, a model; None: as many as fit, up to `memory.ROWS`. queue: answers that wait
+    beside them. context: the most tokens of a prompt and its answer; None: the model's own."""
+
+    rows: int | None = None
+    queue: int = 128
+    context: int | None = None
+
+
+class Place(NamedTuple):
+    """Where models compute, and in which dtype."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+
+class Opened(NamedTuple):
+    """A run that has been read whole and found good, the name it is served under, and what it may use."""
+
+    name: str
+    checkpoint: store.Checkpoint[Any]
+    rows: int
+    queue: int
+    context: int
+
+
+def open_runs(runs: Sequence[str], find: Callable[[str], Path], sizes: Sizes, place: Place) -> list[Opened]:
+    """Read ``RUN`` or ``NAME=RUN`` for each model; ``find`` makes a path of what names a run.
+
+    Raises:
+        LimpidError: nothing there, half-written, of another version, no model that answers, a name given twice, or
+            more than fits into memory.
+    """
+    named = _named(runs, find)
+    budget = free_bytes(place.device) // 2 // len(named)  # the other half: weights, and a cache while it grows
+    return [_sized(name, checkpoint, sizes, place, budget) for name, checkpoint in named.items()]
+
+
+def _sized(name: str, checkpoint: store.Checkpoint[Any], sizes: Sizes, place: Place, budget: int) -> Opened:
+    config = checkpoint.config
+    context = config.context if sizes.context is None else sizes.context
+    if not 2 <= context <= config.context:
+        raise LimpidError(f"--context {context}: {name} has a context of {config.context} tokens; give 2 to that many.")
+    rows = fitting_rows(name, config, place.dtype, rows=sizes.rows, context=context, budget=budget)
+    return Opened(name, checkpoint, rows, sizes.queue, context)
+
+
+def _named(runs: Sequence[str], find: Callable[[str], Path]) -> dict[str, store.Checkpoint[Any]]:
+    named: dict[str, store.Checkpoint[Any]] = {}
+    for given in runs:
+        alias, equals, run = given.partition("=")
+        path = find(run) if equals and not Path(given).exists() else find(given)
+        name = alias if equals and not Path(given).exists() else path.resolve().name
+        if not _NAME.fullmatch(name):
+            raise LimpidError(f"'{name}' cannot be a model's name: give it another one as NAME={run or given}.")
+        if name in named:
+            raise LimpidError(f"two models would be called '{name}': name one otherwise, as NAME={run or given}.")
+        named[name] = _read(path)
+    return named
+
+
+def _read(path: Path) -> store.Checkpoint[Any]:
+    """The checkpoint of a decoder's run, or of a translator's (its best, else its newest)."""
+    run = path / "seq2seq" if (path / "seq2seq").is_dir() else path
+    best = run / BEST
+    checkpoint = store.read(best if (best / "checksums.json").is_file() else run, Model)
+    if not isinstance(checkpoint.model, Decoder | EncoderDecoder):
+        raise LimpidError(f"{path} is {checkpoint.model.noun}; limpid serve takes decoders and encoder-decoders.")
+    return checkpoint
+
+
+def place_of(device: str, dtype: str) -> Place:
+    """Raises LimpidError where this machine has no such device, or the name is none."""
+    where = torch.device(pick_device(device))
+    return Place(where, compute_dtype(dtype, where))
+
+
+def make_ready(opened: Opened, loop: asyncio.AbstractEventLoop, metrics: Metrics, place: Place) -> ServedModel:
+    """The model in its compute dtype on its device, with its thread running and a first token behind it."""
+    keep_memory()
+    checkpoint = opened.checkpoint
+    tokenizer = checkpoint.tokenizer
+    model = inference_copy(checkpoint.model.to(place.device), place.dtype)
+    sums = checkpoint.path / "checksums.json"
+    about: dict[str, Any] = {
+        "context": opened.context,
+        "created": int(sums.stat().st_mtime),
+        "fingerprint": f"fp_{hashlib.sha256(sums.read_bytes()).hexdigest()[:12]}",
+    }
+    numbers = metrics.of(opened.name)
+    if isinstance(model, EncoderDecoder):
+        translator = Translator(model, tokenizer)
+        runner = TranslatorRunner(translator, loop, numbers, rows=opened.rows, queue=opened.queue)
+        return TranslatorModel(opened.name, runner, **about)
+
+    def make_engine() -> Engine:
+        engine = Engine(model, rows=opened.rows)
+        engine.submit([tokenizer.end_of_text], Sampling(max_tokens=1))
+        engine.step()  # kernels are made ready for their shapes now, not while the first client waits
+        return engine
+
+    engines = EngineRunner(make_engine, loop, numbers, rows=opened.rows, queue=opened.queue)
+    return DecoderModel(opened.name, tokenizer, engines, **about)
