@@ -50,7 +50,15 @@ def write_tokenizer(folder: Path, tokenizer: Tokenizer, context: int, closing: s
     """tokenizer.json and tokenizer_config.json, which AutoTokenizer reads; the chat template stands in the second.
 
     closing: the token that AutoTokenizer is to put behind every text (an encoder's input); None: none.
+
+    Raises:
+        LimpidError: the tokenizer does what that file cannot say.
     """
+    if tokenizer.cuts_chinese:
+        raise LimpidError(
+            "this tokenizer cuts Chinese into words by jieba's dictionary, which no tokenizer.json can say; train with "
+            "tokenizer.chinese=characters, or tokenizer.kind=bpe, to export."
+        )
     conventions = tokenizer.conventions
     names = {"eos_token": tokenizer.token_text(tokenizer.end_of_text)} if conventions is None else conventions.names
     if conventions is None:
