@@ -54,7 +54,8 @@ def test_words_that_keep_company_become_neighbours(recipe: WordsRecipe, tmp_path
     logged = read_metrics(tmp_path / "run" / "metrics.jsonl")
     assert logged[0]["step"] == 100
     assert logged[0]["loss"] == pytest.approx(np.mean(losses[:100]), rel=0.02)
-    assert json.loads((tmp_path / "run" / "summary.json").read_text())["loss"] == logged[-1]["loss"]
+    measures = json.loads((tmp_path / "run" / "summary.json").read_text())["measures"]
+    assert measures == {"training nats a pair": {"value": logged[-1]["loss"]}}
 
 
 def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(recipe: WordsRecipe, tmp_path: Path) -> None:

@@ -120,12 +120,12 @@ def _evaluate(vectors: WordVectors, files: list[Path], as_json: bool) -> None:
     rows: list[tuple[str, str, WordScore]] = []
     for file in files or _published():
         if file.suffix == ".tsv":
-            pairs = [p._replace(one=_cased(vectors, p.one), other=_cased(vectors, p.other)) for p in read_pairs(file)]
+            pairs = [p._replace(one=cased(vectors, p.one), other=cased(vectors, p.other)) for p in read_pairs(file)]
             rows.append(
                 (file.stem, "Spearman", score_pairs(pairs, lambda w: vectors.vector(w) if vectors.knows(w) else None))
             )
             continue
-        questions = [q._replace(**{k: _cased(vectors, getattr(q, k)) for k in "abcd"}) for q in read_analogies(file)]
+        questions = [q._replace(**{k: cased(vectors, getattr(q, k)) for k in "abcd"}) for q in read_analogies(file)]
         rows.append((file.stem, "accuracy", score_analogies(questions, vectors.words, vectors.unit)))
         for section in dict.fromkeys(q.section for q in questions):
             part = [q for q in questions if q.section == section]
@@ -150,7 +150,7 @@ def _evaluate(vectors: WordVectors, files: list[Path], as_json: bool) -> None:
     )
 
 
-def _cased(vectors: WordVectors, word: str) -> str:
+def cased(vectors: WordVectors, word: str) -> str:
     """The word as the vocabulary writes it: as given, or in small letters."""
     return word if word in vectors.ids or word.lower() not in vectors.ids else word.lower()
 

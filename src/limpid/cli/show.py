@@ -141,7 +141,8 @@ def _finished(event: Finished) -> Text:
     if "tokens_per_second" in summary:
         parts.append(f"{summary['tokens_per_second']:,.0f} tok/s")
     for name, interval in list(summary.get("measures", {}).items())[:1]:
-        parts.append(f"{name} {interval['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]")
+        spread = f" [{interval['low']:.3f}, {interval['high']:.3f}]" if "low" in interval else ""
+        parts.append(f"{name} {interval['value']:.3f}{spread}")
     if "bytes_per_token" in summary:
         parts.append(f"{summary['vocab_size']:,} tokens, {summary['bytes_per_token']:.2f} bytes each")
     return Text.assemble(("✓ ", "green"), (event.stage, "bold"), f" done: {', '.join(parts)}")

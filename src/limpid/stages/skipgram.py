@@ -131,7 +131,7 @@ def skipgram(recipe: WordsRecipe, out: Path, *, resume: bool = False) -> Iterato
             "dim": section.dim,
             "loss": recent,
             "out_of_vocabulary": share_unknown,
-            "measures": {},
+            "measures": {"training nats a pair": {"value": recent}},
             "peak_rss_bytes": peak_rss_bytes(),
         }
         atomic_write_text(out / "summary.json", json.dumps(summary, indent=1))
