@@ -178,7 +178,8 @@ def find(path: Path) -> Path:
         return checkpoint_path(run, steps_of(run)[-1])
     if not path.exists():
         siblings = sorted(p.name for p in path.parent.iterdir() if p.is_dir()) if path.parent.is_dir() else []
-        there = f" {path.parent} holds: {', '.join(siblings)}." if siblings else ""
+        where = "this folder" if path.parent == Path() else path.parent
+        there = f" In {where} there are: {', '.join(siblings)}." if siblings else ""
         raise LimpidError(f"there is no run at {path}.{there}")
     raise LimpidError(f"{path} holds no finished checkpoint; train one there first, or name another run.")
 

@@ -64,12 +64,13 @@ def _near(vectors: WordVectors, words: list[str], found: list[Neighbour], title:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(header_style="bold")
     table.add_column("word")
     table.add_column("cosine", justify="right")
     for near in found:
         table.add_row(near.word, f"{near.cosine:.3f}")
     console = Console(highlight=False)
+    console.print(title, style="italic")
     console.print(table)
     for word, tokens in parts.items():
         if len(tokens) > 1:
@@ -96,7 +97,8 @@ def _one_hot(vectors: WordVectors, words: list[str], as_json: bool) -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
-    shown = Table(title="the vectors", title_justify="left", header_style="bold")
+    console.print("the vectors", style="italic")
+    shown = Table(header_style="bold")
     for name in ("word", f"one-hot ({wide:,} numbers)", f"dense ({narrow} numbers)"):
         shown.add_column(name, overflow="fold")
     for word in words:
@@ -105,7 +107,8 @@ def _one_hot(vectors: WordVectors, words: list[str], as_json: bool) -> None:
         shown.add_row(word, hot, " ".join(f"{v:+.2f}" for v in vectors.vector(word)[:6]) + " …")
     console.print(shown)
     for title, cosines in (("one-hot cosines: no word is nearer than another", one_hot), ("dense cosines", dense)):
-        table = Table(title=title, title_justify="left", header_style="bold")
+        console.print(title, style="italic")
+        table = Table(header_style="bold")
         table.add_column("")
         for word in words:
             table.add_column(word, justify="right")

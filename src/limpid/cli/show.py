@@ -45,12 +45,13 @@ class _Lines(_Silent):
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.stage, self.steps, self.first, self.last = "", 0, 0, 0.0
+        self.stage, self.steps, self.first, self.last, self.compiled = "", 0, 0, 0.0, False
 
     def see(self, event: Event) -> None:
         match event:
             case Started():
                 self.stage, self.steps, self.first, self.last = event.stage, event.steps, event.start + 1, 0.0
+                self.compiled = event.compiled
                 self._started(event)
             case StepReport():
                 self._step(event)
@@ -85,7 +86,7 @@ class _Lines(_Silent):
             self.last = now
             speed = event.tokens / event.seconds
             left = f"{_clock((self.steps - event.step) * event.seconds)} left"
-            if event.step == self.first:
+            if event.step == self.first and self.compiled:
                 left = "(the first step holds compiling)"  # and says nothing of the others
             place = f"{self.stage} {event.step}/{self.steps}"
             self.console.print(f"  {place}  loss {event.loss:.3f}  {speed:,.0f} tok/s  {left}")
