@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from limpid.checkpoint.hugging_face.tokenizer import write_tokenizer
+from limpid.checkpoint.llama_cpp.vocabulary import vocabulary
 from limpid.core.errors import LimpidError
 from limpid.text.chinese import places, spaced
 from limpid.text.tokenizer import Tokenizer, TokenizerSection, train
@@ -72,9 +73,11 @@ def test_without_the_library_the_message_says_what_to_install(
 
 
 def test_what_no_file_of_others_can_say_is_not_exported(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    with pytest.raises(LimpidError, match="no tokenizer.json can say"):
+    with pytest.raises(LimpidError, match="no file of other programs can say"):
         write_tokenizer(tmp_path, tokenizer, 64)
     assert not list(tmp_path.iterdir())
+    with pytest.raises(LimpidError, match="no file of other programs can say"):
+        vocabulary(tokenizer)
 
 
 def test_other_kinds_have_no_words_to_cut() -> None:

@@ -11,6 +11,11 @@ _HAN_RUN = re.compile(
 )
 """Two Chinese characters or more (Unicode's script Han) with nothing between them."""
 
+NO_OTHER_CUTS_SO = (
+    "this tokenizer cuts Chinese into words by jieba's dictionary, which no file of other programs can say; train with "
+    "tokenizer.chinese=characters, or tokenizer.kind=bpe, to export."
+)
+
 
 def spaced(text: str) -> str:
     """``text`` with a space between any two Chinese words that touch.

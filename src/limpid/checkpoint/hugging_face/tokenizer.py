@@ -12,6 +12,7 @@ from tokenizers.processors import TemplateProcessing
 from limpid.checkpoint.hugging_face.folder import read_json
 from limpid.core.errors import LimpidError
 from limpid.text import chat_template
+from limpid.text.chinese import NO_OTHER_CUTS_SO
 from limpid.text.conventions import Conventions
 from limpid.text.huggingface import load_huggingface
 from limpid.text.tokenizer import UNKNOWN, Tokenizer
@@ -55,10 +56,7 @@ def write_tokenizer(folder: Path, tokenizer: Tokenizer, context: int, closing: s
         LimpidError: the tokenizer does what that file cannot say.
     """
     if tokenizer.cuts_chinese:
-        raise LimpidError(
-            "this tokenizer cuts Chinese into words by jieba's dictionary, which no tokenizer.json can say; train with "
-            "tokenizer.chinese=characters, or tokenizer.kind=bpe, to export."
-        )
+        raise LimpidError(NO_OTHER_CUTS_SO)
     conventions = tokenizer.conventions
     names = {"eos_token": tokenizer.token_text(tokenizer.end_of_text)} if conventions is None else conventions.names
     if conventions is None:

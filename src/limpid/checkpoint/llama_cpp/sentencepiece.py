@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from tokenizers import normalizers
 
 from limpid.core.errors import LimpidError
+from limpid.text.chinese import NO_OTHER_CUTS_SO
 from limpid.text.tokenizer import Tokenizer
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
@@ -44,6 +45,8 @@ def scored(tokenizer: Tokenizer, table: dict[str, Any]) -> Scored:
     Raises:
         LimpidError: it has no form there.
     """
+    if tokenizer.cuts_chinese:
+        raise LimpidError(NO_OTHER_CUTS_SO)
     model, kind = table["model"], tokenizer.kind
     if model["type"] == "BPE" and model.get("byte_fallback"):
         vocabulary: dict[str, int] = model["vocab"]
