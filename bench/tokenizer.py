@@ -1,6 +1,6 @@
 """Tokenizers: training against the tokenizers library called directly, encoding against tiktoken and others.
 
-    python -m bench.tokenizer [--megabytes 30] [--rounds 5] [--json]
+    python -m bench.tokenizer [--only training|python|poems] [--megabytes 30] [--rounds 5] [--json]
 
 Texts are the Python sources of this interpreter's own library, and Chinese poems where LIMPID_DATA_DIR has them. Every
 rival in encoding has limpid's vocabulary and pattern and must give limpid's ids; each measurement is a fresh process.
@@ -26,6 +26,7 @@ from limpid.text.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerSection, t
 from limpid.text.vocabulary import PIECES
 
 MODULE = "bench.tokenizer"
+CORPORA = {"python": ("Python sources", 8192), "poems": ("Chinese poems", 6144)}
 
 
 def python_sources(megabytes: float) -> list[str]:
@@ -135,6 +136,7 @@ def main() -> None:
     parser = arguments(__doc__ and __doc__.splitlines()[0])
     parser.add_argument("--megabytes", type=float, default=30)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", choices=["training", *CORPORA], help="training, or encoding of one corpus")
     parser.add_argument("--vocab-sizes", type=int, nargs="+", default=[8192, 32768])
     show("Tokenizers", rows_of(parser.parse_args()), as_json="--json" in sys.argv)
 
@@ -142,12 +144,13 @@ def main() -> None:
 def rows_of(args: argparse.Namespace) -> list[Row]:
     """Training to each size, then encoding with one and two threads, of code and of Chinese."""
     rows = []
-    for size in args.vocab_sizes:
+    for size in args.vocab_sizes if args.only in (None, "training") else ():
         question = {"what": "train", "corpus": "python", "megabytes": args.megabytes, "vocab_size": size, "threads": 2}
         name = f"BPE training, {args.megabytes:g} MB of Python to {size:,}"
         rows.append(measured(name, "tokenizers", args.rounds, question, 0.9))
-    corpora = {"python": ("Python sources", 8192), "poems": ("Chinese poems", 6144)}
-    for corpus, (title, size) in corpora.items():
+    for corpus, (title, size) in CORPORA.items():
+        if args.only not in (None, corpus):
+            continue
         try:
             texts = texts_of(corpus, min(args.megabytes, 10))
         except LimpidError as error:
@@ -157,7 +160,7 @@ def rows_of(args: argparse.Namespace) -> list[Row]:
             path = Path(folder) / "tokenizer.json"
             path.write_text(train(TokenizerSection(vocab_size=size), texts).to_json(), encoding="utf-8")
             for threads in (1, 2):
-                question = {"what": "encode", "corpus": corpus, "megabytes": min(args.megabytes, 10),
+                question = {"what": "encode", "corpus": corpus, "megabytes": args.megabytes,
                             "tokenizer": str(path), "threads": threads}  # fmt: skip
                 for rival in ("tiktoken", "tokenizers"):
                     name = f"encoding {title}, {threads} thread{'s' if threads > 1 else ''}"

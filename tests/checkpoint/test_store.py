@@ -104,7 +104,7 @@ def test_nothing_is_deleted_while_the_newest_is_damaged(tmp_path):
 
 def test_a_folder_without_a_run_says_what_there_is(tmp_path):
     save(tmp_path / "mine", 1)
-    with pytest.raises(LimpidError, match="there is no run at .*other.* holds: mine"):
+    with pytest.raises(LimpidError, match="there is no run at .*other.* there are: mine"):
         store.find(tmp_path / "other")
 
 

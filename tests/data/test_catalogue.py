@@ -12,6 +12,8 @@ from limpid.core.errors import LimpidError
 from limpid.data.catalogue import CATALOGUE, Entry, RemoteFile, download_folder, find_entry, tang_poem
 from limpid.data.corpus import resolve
 from limpid.data.fetch import fetch, is_fetched
+from limpid.data.origins import ENTAILMENT, SENTIMENT
+from limpid.data.tasks import Columns, task_splits
 
 CONTENT = bytes(range(256)) * 1000
 
@@ -137,6 +139,37 @@ def test_gzipped_files_are_kept_unpacked_and_checked_so(site: Site) -> None:
     fetch(entry_of(site, gzipped=True))
     assert (download_folder() / "set/file").read_bytes() == CONTENT
     assert kept() == ["file"]
+
+
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_labelled_sentences_are_kept_as_the_table_they_are_read_as(site: Site, gzipped: bool) -> None:
+    """What the address gives is the origin's form; size and digest are those of what is kept."""
+    kept_as = b"sentence\tlabel\na fine film .\t1\ndull .\t0\n"
+    given = b"1 a fine film .\n0 dull .\n"
+    site.content = gzip.compress(given) if gzipped else given
+    entry = entry_of(site, content=kept_as, gzipped=gzipped)
+    entry = replace(entry, files=(replace(entry.files[0], path="set/train.tsv", table=SENTIMENT),))
+    fetch(entry)
+    assert (download_folder() / "set/train.tsv").read_bytes() == kept_as
+    assert kept() == ["train.tsv"]
+    assert is_fetched(entry)
+
+
+def test_what_is_no_such_table_is_removed(site: Site) -> None:
+    site.content = b"index\tsentence1\n1\tonly one\n"
+    entry = entry_of(site)
+    entry = replace(entry, files=(replace(entry.files[0], table=ENTAILMENT),))
+    with pytest.raises(LimpidError, match="is not the table it should be .row 1 has 1 fields, not 3.*it was removed"):
+        fetch(entry)
+    assert kept() == []
+
+
+@pytest.mark.parametrize("name", ["sst2", "trec", "rte", "stsb"])
+def test_the_labelled_tables_go_where_the_tasks_look_for_them(name: str, site: Site) -> None:
+    entry = find_entry(name)
+    assert all(file.table is not None and file.path.endswith(".tsv") for file in entry.files)
+    with pytest.raises(LimpidError, match=f"run limpid data fetch {name} first"):
+        task_splits(name, Columns("single", "text", None, None, "label", False))
 
 
 @pytest.mark.parametrize("gzipped", [False, True])

@@ -79,6 +79,9 @@ def test_the_balance_of_experts_is_that_of_transformers(each: int) -> None:
     judge = transformers.models.mixtral.modeling_mixtral.load_balancing_loss_func
     assert float(balance(probabilities, chosen)) == pytest.approx(float(judge((logits,), 7, each)), rel=1e-5)
     assert float(balance(probabilities, chosen)) > each
+    counted = torch.arange(50).view(2, 25) % 25 < torch.tensor([[25], [9]])
+    expected = float(judge((logits,), 7, each, counted.long()))
+    assert float(balance(probabilities, chosen, counted.flatten())) == pytest.approx(expected, rel=1e-5)
     uniform = torch.full((70, 7), 1 / 7)
     spread = torch.stack([torch.arange(70).add(i) % 7 for i in range(each)], dim=1)
     assert float(balance(uniform, spread)) == pytest.approx(each, rel=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tests.stages.test_training_run import ALONE, cut_back
 
 from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
-from limpid.core.recipe import parse
+from limpid.core.recipe import load, parse
 from limpid.models.task import TaskModel
 from limpid.stages.classify import classify, load_classifier
 from limpid.stages.events import Finished
@@ -178,3 +179,36 @@ def test_bad_input_is_one_clear_line(
     for word in words:
         assert word in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+REAL = {
+    "sst2": {"measure": "test accuracy", "examples": 1821, "labels": ["0", "1"]},
+    "trec": {"measure": "test accuracy", "examples": 500, "labels": ["ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM"]},
+    "rte": {"measure": "test accuracy", "examples": 277, "labels": ["entailment", "not_entailment"]},
+    "stsb": {"measure": "test Spearman", "examples": 1379, "labels": []},
+}
+
+
+@pytest.mark.skipif("LIMPID_DATA_DIR" not in os.environ, reason="needs the files of LIMPID_DATA_DIR")
+@pytest.mark.parametrize("name", REAL)
+def test_the_shipped_tasks_run_on_the_real_files(name: str, tmp_path: Path, saved_run: Path) -> None:
+    """A few steps of a model of random weights: what is read, asked and reported, not how well it answers."""
+    section = load(Recipe, name).classify.model_dump(exclude_none=True)
+    path = section.pop("path")
+    few = recipe_for(path, **section | {"epochs": 0.02, "examples_per_step": 16, "baseline": False})
+    done = list(classify(few, saved_run, tmp_path / "run", ALONE))[-1]
+    assert isinstance(done, Finished)
+    assert done.summary["test_examples"] == REAL[name]["examples"]
+    assert done.summary["labels"] == REAL[name]["labels"]
+    assert REAL[name]["measure"] in done.summary["measures"]
+
+
+@pytest.mark.skipif("LIMPID_DATA_DIR" not in os.environ, reason="needs the files of LIMPID_DATA_DIR")
+def test_multiple_choice_runs_on_real_questions(tmp_path: Path, saved_run: Path) -> None:
+    path = Path(os.environ["LIMPID_DATA_DIR"]) / "mc_eval" / "openbookqa.jsonl"
+    columns = {"form": "choice", "text": "query", "choices": "choices", "label": "answer"}
+    few = recipe_for(path, **columns, epochs=0.1, baseline=False)
+    done = list(classify(few, saved_run, tmp_path / "run", ALONE))[-1]
+    assert isinstance(done, Finished)
+    assert done.summary["test_examples"] == 30
+    assert 0 <= done.summary["measures"]["test accuracy"]["value"] <= 1

@@ -34,17 +34,22 @@ SETTINGS = {
 }  # fmt: skip
 
 
+def made(path: Path, **settings: object) -> Path:
+    """A small model of prose, trained by the package."""
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(LINES), model_writer=written, vocab_size=600, minloglevel=2,
+        num_threads=1, hard_vocab_limit=False, **{"character_coverage": 0.99} | settings,
+    )  # fmt: skip
+    path.write_bytes(written.getvalue())
+    return path
+
+
 @pytest.fixture(scope="session", params=SETTINGS)
 def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Tokenizer, sentencepiece.SentencePieceProcessor]:
-    written = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(LINES), model_writer=written, vocab_size=600, character_coverage=0.99,
-        minloglevel=2, num_threads=1, hard_vocab_limit=False, **SETTINGS[request.param],
-    )  # fmt: skip
-    path = tmp_path_factory.mktemp("sentencepiece") / "own.model"
-    path.write_bytes(written.getvalue())
+    path = made(tmp_path_factory.mktemp("sentencepiece") / "own.model", **SETTINGS[request.param])
     return load_sentencepiece(path), sentencepiece.SentencePieceProcessor(model_file=str(path))
 
 

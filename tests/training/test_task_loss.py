@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from tests.conftest import random_llama
 from tests.models.test_task import task_model
+from tests.models.variants import random_decoder
 
-from limpid.data.task_batches import TaskBatches, TaskExamples
+from limpid.data.task_batches import TaskBatch, TaskBatches, TaskExamples
 from limpid.parallel.environment import World
 from limpid.training.fit import fit
 from limpid.training.objectives.task import TaskLoss
@@ -31,6 +32,21 @@ def test_the_loss_is_the_tasks_plus_half_the_mean_of_the_next_tokens() -> None:
             next_tokens = next_tokens + F.cross_entropy(logits, torch.tensor(sequence[1:]))
     torch.testing.assert_close(alone, expected, atol=1e-4, rtol=1e-5)
     torch.testing.assert_close(both, expected + 0.5 * next_tokens, atol=1e-4, rtol=1e-5)
+
+
+def test_the_balance_of_experts_counts_once_an_example_and_padding_not_at_all() -> None:
+    backbone = random_decoder("mixtral", 8, balance_loss=0.5, window=0)
+    model = task_model(backbone, "single", 2)
+    bare = task_model(random_decoder("mixtral", 8, balance_loss=0.0, window=0), "single", 2)
+    even = TaskExamples([[[1, 2, 3, 4]], [[7, 8, 9, 10]], [[5, 6, 7, 8]]], [0, 1, 1]).batch([0, 1, 2])
+    loss, penalties = TaskLoss(torch.float32, 0.0), list[torch.Tensor]()
+    with torch.no_grad():
+        backbone(even.inputs[:, 0, :4], penalties=penalties)
+        found, without = loss(model, even), loss(bare, even)
+    assert float(found - without) == pytest.approx(3 * float(sum(penalties)), rel=1e-3)
+    longer = TaskBatch(F.pad(even.inputs, (0, 40)), even.lengths, even.labels)
+    with torch.no_grad():
+        torch.testing.assert_close(loss(model, longer), found, atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.parametrize("task", ["single", "similarity", "choice"])

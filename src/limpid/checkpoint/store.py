@@ -63,8 +63,22 @@ def write(
         (folder / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")
         (folder / "state.json").write_text(json.dumps({"format": FORMAT, **state}, indent=1), encoding="utf-8")
         _write_parts(folder, model, optimizer_tensors, world)
-        sums = {file.name: _sha256(file) for file in sorted(folder.iterdir())}
-        (folder / "checksums.json").write_text(json.dumps(sums, indent=1), encoding="utf-8")
+        _write_sums(folder)
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], tokenizer: Tokenizer, state: dict[str, Any]) -> Path:
+    """As `write`, for tables that are no model of a family; one process."""
+    with atomic_directory(path) as folder:
+        (folder / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")
+        (folder / "state.json").write_text(json.dumps({"format": FORMAT, **state}, indent=1), encoding="utf-8")
+        write_shard(folder, "model", tensors, 0, 1)
+        _write_sums(folder)
+    return path
+
+
+def _write_sums(folder: Path) -> None:
+    sums = {file.name: _sha256(file) for file in sorted(folder.iterdir())}
+    (folder / "checksums.json").write_text(json.dumps(sums, indent=1), encoding="utf-8")
 
 
 def _write_parts(folder: Path, model: Model, optimizer_tensors: dict[str, Tensor] | None, world: World) -> None:
@@ -108,6 +122,8 @@ def read(path: Path, kind: type[Model] = Decoder) -> Checkpoint[Any]:
     state = state_of(folder)
     if state.get("format") != FORMAT:
         raise LimpidError(f"{folder} has checkpoint format {state.get('format')}; this limpid reads {FORMAT}.")
+    if not (folder / "config.json").is_file():
+        raise LimpidError(f"{folder} holds word vectors and no model; limpid embed opens them.")
     config = config_from_table(json.loads((folder / "config.json").read_text(encoding="utf-8")), str(folder))
     require_kind(config.family, kind, str(folder))
     tokenizer = Tokenizer.load(folder / "tokenizer.json")
@@ -162,7 +178,8 @@ def find(path: Path) -> Path:
         return checkpoint_path(run, steps_of(run)[-1])
     if not path.exists():
         siblings = sorted(p.name for p in path.parent.iterdir() if p.is_dir()) if path.parent.is_dir() else []
-        there = f" {path.parent} holds: {', '.join(siblings)}." if siblings else ""
+        where = "this folder" if path.parent == Path() else path.parent
+        there = f" In {where} there are: {', '.join(siblings)}." if siblings else ""
         raise LimpidError(f"there is no run at {path}.{there}")
     raise LimpidError(f"{path} holds no finished checkpoint; train one there first, or name another run.")
 

@@ -64,12 +64,13 @@ def _near(vectors: WordVectors, words: list[str], found: list[Neighbour], title:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(header_style="bold")
     table.add_column("word")
     table.add_column("cosine", justify="right")
     for near in found:
         table.add_row(near.word, f"{near.cosine:.3f}")
     console = Console(highlight=False)
+    console.print(title, style="italic")
     console.print(table)
     for word, tokens in parts.items():
         if len(tokens) > 1:
@@ -96,7 +97,8 @@ def _one_hot(vectors: WordVectors, words: list[str], as_json: bool) -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
-    shown = Table(title="the vectors", title_justify="left", header_style="bold")
+    console.print("the vectors", style="italic")
+    shown = Table(header_style="bold")
     for name in ("word", f"one-hot ({wide:,} numbers)", f"dense ({narrow} numbers)"):
         shown.add_column(name, overflow="fold")
     for word in words:
@@ -105,7 +107,8 @@ def _one_hot(vectors: WordVectors, words: list[str], as_json: bool) -> None:
         shown.add_row(word, hot, " ".join(f"{v:+.2f}" for v in vectors.vector(word)[:6]) + " …")
     console.print(shown)
     for title, cosines in (("one-hot cosines: no word is nearer than another", one_hot), ("dense cosines", dense)):
-        table = Table(title=title, title_justify="left", header_style="bold")
+        console.print(title, style="italic")
+        table = Table(header_style="bold")
         table.add_column("")
         for word in words:
             table.add_column(word, justify="right")
@@ -120,12 +123,12 @@ def _evaluate(vectors: WordVectors, files: list[Path], as_json: bool) -> None:
     rows: list[tuple[str, str, WordScore]] = []
     for file in files or _published():
         if file.suffix == ".tsv":
-            pairs = [p._replace(one=_cased(vectors, p.one), other=_cased(vectors, p.other)) for p in read_pairs(file)]
+            pairs = [p._replace(one=cased(vectors, p.one), other=cased(vectors, p.other)) for p in read_pairs(file)]
             rows.append(
                 (file.stem, "Spearman", score_pairs(pairs, lambda w: vectors.vector(w) if vectors.knows(w) else None))
             )
             continue
-        questions = [q._replace(**{k: _cased(vectors, getattr(q, k)) for k in "abcd"}) for q in read_analogies(file)]
+        questions = [q._replace(**{k: cased(vectors, getattr(q, k)) for k in "abcd"}) for q in read_analogies(file)]
         rows.append((file.stem, "accuracy", score_analogies(questions, vectors.words, vectors.unit)))
         for section in dict.fromkeys(q.section for q in questions):
             part = [q for q in questions if q.section == section]
@@ -150,7 +153,7 @@ def _evaluate(vectors: WordVectors, files: list[Path], as_json: bool) -> None:
     )
 
 
-def _cased(vectors: WordVectors, word: str) -> str:
+def cased(vectors: WordVectors, word: str) -> str:
     """The word as the vocabulary writes it: as given, or in small letters."""
     return word if word in vectors.ids or word.lower() not in vectors.ids else word.lower()
 

@@ -45,7 +45,10 @@ def export(
         comparisons = [result._asdict() | {"passed": result.passed} for result in results]
         print(json.dumps({"files": files, "parity": comparisons}, ensure_ascii=False, indent=2))
     else:
-        console.print(f"The model is in {out}: {', '.join(files)}", markup=False)
+        parts = [name for name in files if re.fullmatch(r".+-\d{5}-of-\d{5}\.safetensors", name)]
+        shown = [name for name in files if name not in parts[1:-1]]
+        said = ", ".join(f"{name} ... ({len(parts)} parts)" if parts[:1] == [name] else name for name in shown)
+        console.print(f"The model is in {out}: {said}", markup=False)
     if not all(result.passed for result in results):
         raise LimpidError(f"what was written to {out} is not the same model; do not use it.")
 

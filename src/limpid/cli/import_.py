@@ -29,7 +29,7 @@ def import_(
     with Console(stderr=True).status(f"reading {source}"):
         done = import_model(source, out, revision=revision, ignored_fields=tuple(ignore_field or ()))
     console.print(
-        f"{done.architecture} came in as a {done.family} model: {done.parameters / 1e6:,.1f}M parameters, "
+        f"{done.architecture} came in as a {done.family} model: {done.parameters:,} parameters, "
         f"{done.vocab_size:,} tokens, context {done.context:,}."
     )
     if not done.own_template:

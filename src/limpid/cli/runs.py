@@ -19,6 +19,11 @@ from limpid.core.errors import LimpidError, did_you_mean
 MARKS = ("recipe.toml", "summary.json", "metrics.jsonl", "checkpoints")
 """A folder with any of these is a run."""
 
+OF_EVERY_STEP = {"step", "loss", "grad_norm", "learning_rate", "tokens", "seconds", "tokens_per_second"}
+"""What the metrics say of a step, whatever the stage; the rest are the stage's own measures."""
+SHOWN = 3
+"""Measures of a run in the table; a run listed alone shows all."""
+
 
 def runs(
     folder: Annotated[
@@ -59,6 +64,8 @@ def describe(run: Path, place: Path) -> dict[str, Any]:
     done = bool(summary) or (run / "report.json").is_file()  # a line of stages ends with its report
     metrics = _metrics(run)
     files = [run, *(run / mark for mark in MARKS)]
+    newest = _newest(metrics)
+    rewards = {name: value for name, value in newest.items() if "reward" in name}  # which no summary repeats
     return {
         "name": str(run.relative_to(place)) if run != place else run.name,
         "path": str(run),
@@ -70,6 +77,7 @@ def describe(run: Path, place: Path) -> dict[str, Any]:
             (m["validation_bits_per_byte"] for m in metrics if _is_number(m.get("validation_bits_per_byte"))),
             default=summary.get("validation_bits_per_byte"),
         ),
+        "measures": rewards | concluded if (concluded := _concluded(summary)) else newest,
         "changed": max(path.stat().st_mtime for path in files if path.exists()),
         "state": "running" if _is_locked(run) else "finished" if done else "interrupted",
     }
@@ -82,8 +90,10 @@ def _print(found: list[dict[str, Any]]) -> None:
     table = Table(header_style="bold")
     table.add_column("name", style="bold", overflow="fold")
     table.add_column("stage")
-    for name in ("steps", "parameters", "val. bits/byte", "changed"):
-        table.add_column(name, justify="right")
+    table.add_column("steps", justify="right")
+    table.add_column("parameters", justify="right")
+    table.add_column("measures")
+    table.add_column("changed", justify="right")
     table.add_column("state")
     colours = {"running": "cyan", "finished": "green", "interrupted": "yellow"}
     for run in found:
@@ -93,11 +103,44 @@ def _print(found: list[dict[str, Any]]) -> None:
             run["stage"] or "-",
             f"{run['step']:,}{of}" if run["step"] is not None else "-",
             f"{run['parameters'] / 1e6:.2f}M" if run["parameters"] else "-",
-            f"{run['validation_bits_per_byte']:.3f}" if run["validation_bits_per_byte"] is not None else "-",
+            "\n".join(f"{name} {_value(found)}" for name, found in list(run["measures"].items())[:SHOWN]) or "-",
             _ago(time.time() - run["changed"]),
             f"[{colours[run['state']]}]{run['state']}[/]",
         )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    if len(found) == 1 and len(measures := found[0]["measures"]) > SHOWN:
+        everything = Table("measure", header_style="bold")
+        everything.add_column("value", justify="right")
+        everything.add_column("95% interval", justify="right")
+        for name, value in measures.items():
+            low, high = (value.get(end) for end in ("low", "high"))
+            interval = f"{low:.3f} to {high:.3f}" if _is_number(low) and _is_number(high) else ""
+            everything.add_row(name, _value(value), interval)
+        console.print(everything)
+
+
+def _concluded(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """What the stage measured at its end, by name: {"value"} and, where it has an interval, {"low", "high"}."""
+    measures = summary.get("measures")
+    found = measures.items() if isinstance(measures, dict) else ()
+    return {name: value for name, value in found if isinstance(value, dict) and _is_number(value.get("value"))}
+
+
+def _newest(metrics: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """The newest value of each of a stage's own measures; of a run that has none yet, its loss."""
+    found: dict[str, dict[str, float]] = {}
+    for record in metrics:
+        for name in record.keys() - OF_EVERY_STEP:
+            if _is_number(record[name]):
+                found[name.replace("_", " ")] = {"value": record[name]}
+    losses = [record["loss"] for record in metrics if _is_number(record.get("loss"))]
+    ordered = sorted(found, key=lambda name: ("reward" not in name, not name.startswith("validation"), name))
+    return {name: found[name] for name in ordered} or ({"loss": {"value": losses[-1]}} if losses else {})
+
+
+def _value(measure: dict[str, float]) -> str:
+    return f"{measure['value']:.3f}"
 
 
 def _is_run(path: Path) -> bool:

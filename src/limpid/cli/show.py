@@ -45,12 +45,13 @@ class _Lines(_Silent):
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.stage, self.steps, self.first, self.last = "", 0, 0, 0.0
+        self.stage, self.steps, self.first, self.last, self.compiled = "", 0, 0, 0.0, False
 
     def see(self, event: Event) -> None:
         match event:
             case Started():
                 self.stage, self.steps, self.first, self.last = event.stage, event.steps, event.start + 1, 0.0
+                self.compiled = event.compiled
                 self._started(event)
             case StepReport():
                 self._step(event)
@@ -85,7 +86,7 @@ class _Lines(_Silent):
             self.last = now
             speed = event.tokens / event.seconds
             left = f"{_clock((self.steps - event.step) * event.seconds)} left"
-            if event.step == self.first:
+            if event.step == self.first and self.compiled:
                 left = "(the first step holds compiling)"  # and says nothing of the others
             place = f"{self.stage} {event.step}/{self.steps}"
             self.console.print(f"  {place}  loss {event.loss:.3f}  {speed:,.0f} tok/s  {left}")
@@ -141,7 +142,8 @@ def _finished(event: Finished) -> Text:
     if "tokens_per_second" in summary:
         parts.append(f"{summary['tokens_per_second']:,.0f} tok/s")
     for name, interval in list(summary.get("measures", {}).items())[:1]:
-        parts.append(f"{name} {interval['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]")
+        spread = f" [{interval['low']:.3f}, {interval['high']:.3f}]" if "low" in interval else ""
+        parts.append(f"{name} {interval['value']:.3f}{spread}")
     if "bytes_per_token" in summary:
         parts.append(f"{summary['vocab_size']:,} tokens, {summary['bytes_per_token']:.2f} bytes each")
     return Text.assemble(("✓ ", "green"), (event.stage, "bold"), f" done: {', '.join(parts)}")

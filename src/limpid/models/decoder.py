@@ -66,6 +66,7 @@ class Decoder(Model):
         cache: list[LayerCache] | None = None,
         seen: int | None = None,
         penalties: list[Tensor] | None = None,
+        counted: Tensor | None = None,
     ) -> Tensor:
         """Hidden states after the final norm.
 
@@ -77,6 +78,7 @@ class Decoder(Model):
             cache: one `LayerCache` a layer, written in place.
             seen: with a cache, how many of its slots may be looked at (at least the largest position + 1).
             penalties: a list to which blocks append what they add to the loss, a mean a token (balance of experts).
+            counted: (B, T) bool, the tokens of which that is the mean; None: all.
 
         Returns:
             (B, T, D) in ``dtype``.
@@ -96,7 +98,8 @@ class Decoder(Model):
                 return segment_mask(segments, dtype, window)
             return causal_mask(ids.shape[1], dtype, ids.device, window) if 0 < window < ids.shape[1] else None
 
-        contexts = {w: Context(cos, sin, mask(w), slots, ids, x, penalties) for w in sorted(set(self.windows))}
+        windows = sorted(set(self.windows))
+        contexts = {w: Context(cos, sin, mask(w), slots, ids, x, penalties, counted) for w in windows}
         for index, (block, window) in enumerate(zip(self.blocks, self.windows, strict=True)):
             x = block(x, contexts[window], cache[index] if cache is not None else None)
         return self.norm(x)

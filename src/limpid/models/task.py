@@ -88,7 +88,14 @@ class TaskModel(Model):
         blocks: nn.ModuleList = self.backbone.blocks  # type: ignore[assignment]
         return blocks
 
-    def forward(self, ids: Tensor, lengths: Tensor, *, dtype: torch.dtype = torch.float32) -> TaskOutput:
+    def forward(
+        self,
+        ids: Tensor,
+        lengths: Tensor,
+        *,
+        dtype: torch.dtype = torch.float32,
+        penalties: list[Tensor] | None = None,
+    ) -> TaskOutput:
         """Answers to a batch of examples, each of S sequences.
 
         Args:
@@ -97,12 +104,13 @@ class TaskModel(Model):
             lengths: (B, S) tokens of each sequence; what follows is padding. 0: a choice that an example does not
                 have, whose score is -inf.
             dtype: compute dtype of the backbone; answers are float32.
+            penalties: as a `Decoder` takes them; a mean over the tokens that are no padding.
         """
         rows = lengths.flatten().clamp(min=1)
-        segments = None
-        if self.config.pooling != "last":
-            segments = (torch.arange(ids.shape[2], device=ids.device) < rows[:, None]).long()
-        hidden = self.backbone(ids.flatten(0, 1), dtype=dtype, segments=segments)  # (B * S, T, D)
+        places = torch.arange(ids.shape[2], device=ids.device)
+        segments = None if self.config.pooling == "last" else (places < rows[:, None]).long()
+        more = {} if penalties is None else {"penalties": penalties, "counted": places < lengths.flatten()[:, None]}
+        hidden = self.backbone(ids.flatten(0, 1), dtype=dtype, segments=segments, **more)  # (B * S, T, D)
         shape = ids.shape[:2]
         if self.config.task == "value":
             states = hidden.unflatten(0, shape)

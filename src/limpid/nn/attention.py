@@ -31,6 +31,7 @@ class Context(NamedTuple):
     slots: with a cache, where each new key goes: (B, T) integer; None without one.
     ids: the tokens, (B, T), for layers that look up a table of their own. start: the residual stream as it entered the
     first layer, (B, T, D). penalties: layers add to it what is to be added to the loss, a mean a token; None: nothing.
+    counted: (B, T) bool, the tokens of which that is the mean; None: all.
     """
 
     cos: Tensor | None
@@ -40,6 +41,7 @@ class Context(NamedTuple):
     ids: Tensor | None = None
     start: Tensor | None = None
     penalties: list[Tensor] | None = None
+    counted: Tensor | None = None
 
 
 def causal_mask(length: int, dtype: torch.dtype, device: torch.device, window: int = 0) -> Tensor:

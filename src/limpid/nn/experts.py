@@ -52,9 +52,9 @@ class MixtureOfExperts(nn.Module):
 
     normalise: whether the k probabilities are scaled to sum to one (Mixtral: Jiang et al. 2024, section 2.1) or kept.
 
-    Shapes: x (B, T, D) -> (B, T, D), and the balance loss of Switch Transformers (Fedus et al. 2022, equations 4-6):
-    E x the sum over experts of (choices of it a token) x (its mean probability); k where all are alike, and the more
-    the fewer experts do the work.
+    Shapes: x (B, T, D), counted (B, T) bool -> (B, T, D), and the balance loss of Switch Transformers (Fedus et al.
+    2022, equations 4-6) over the tokens counted: E x the sum over experts of (choices of it a token) x (its mean
+    probability); k where all are alike, and the more the fewer experts do the work.
     """
 
     def __init__(
@@ -72,20 +72,24 @@ class MixtureOfExperts(nn.Module):
         self.router = Linear(d_model, n_expert)
         self.experts = Experts(n_expert, d_model, d_ff, output_std=output_std)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, counted: Tensor | None = None) -> tuple[Tensor, Tensor]:
         flat = x.reshape(-1, x.shape[-1])  # (N, D)
         probabilities = self.router(flat).float().softmax(-1)  # (N, E)
         weights, chosen = probabilities.topk(self.experts_per_token, dim=-1)  # (N, k)
         if self.normalise:
             weights = weights / weights.sum(-1, keepdim=True)
-        return self.experts(flat, chosen, weights).view(x.shape), balance(probabilities, chosen)
+        imbalance = balance(probabilities, chosen, None if counted is None else counted.flatten())
+        return self.experts(flat, chosen, weights).view(x.shape), imbalance
 
 
-def balance(probabilities: Tensor, chosen: Tensor) -> Tensor:
-    """The balance loss of router probabilities (N, E) and the experts chosen (N, k)."""
+def balance(probabilities: Tensor, chosen: Tensor, counted: Tensor | None = None) -> Tensor:
+    """The balance loss of router probabilities (N, E) and the experts chosen (N, k), over the tokens counted (N,)."""
     n_expert = probabilities.shape[-1]
-    choices = F.one_hot(chosen, n_expert).float().sum(1).mean(0)  # (E,)
-    return n_expert * (choices * probabilities.mean(0)).sum()
+    choices = F.one_hot(chosen, n_expert).float().sum(1)  # (N, E)
+    if counted is None:
+        return n_expert * (choices.mean(0) * probabilities.mean(0)).sum()
+    share = counted.float() / counted.sum().clamp(min=1)  # (N,)
+    return n_expert * ((share @ choices) * (share @ probabilities)).sum()
 
 
 class ExpertsBlock(PreNormBlock):
@@ -107,7 +111,7 @@ class ExpertsBlock(PreNormBlock):
 
     def forward(self, x: Tensor, context: Context, cache: LayerCache | None = None) -> Tensor:
         x = x + self.dropout(self.attention(self.attention_norm(x), context, cache))
-        out, imbalance = self.feed_forward(self.feed_forward_norm(x))
+        out, imbalance = self.feed_forward(self.feed_forward_norm(x), context.counted)
         if context.penalties is not None:
             context.penalties.append(self.balance_loss * imbalance)
         return x + self.dropout(out)

@@ -41,6 +41,8 @@ def import_model(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise LimpidError(f"{out} is there already; name a new folder.")
     folder = _folder(source, revision)
+    if not any(folder.glob("*.safetensors")):
+        refuse_pickles(folder)  # before anything else is found wanting: this is what the user must know
     tokenizer, own_template = read_tokenizer(folder)
     model = read_model(folder, vocab_size=tokenizer.vocab_size, ignored_fields=ignored_fields)
     state = {"stage": "import", "step": 0, "source": source}

@@ -5,48 +5,56 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from pydantic import Field
-from safetensors.numpy import save
-from torch import nn
+from safetensors.torch import save
+from torch import Tensor
 
-from limpid.core.errors import LimpidError
-from limpid.core.paths import RunLock, atomic_write_bytes, atomic_write_text, ensure_directory
-from limpid.core.recipe import Section, dumps
-from limpid.core.seeding import generator
+from limpid.checkpoint import store
+from limpid.checkpoint.shards import read_shards
+from limpid.checkpoint.store import CheckpointSection
+from limpid.core.errors import Interrupted, LimpidError
+from limpid.core.logging import MetricsLog
+from limpid.core.paths import RunLock, atomic_write_bytes, atomic_write_text, clean_leftovers, ensure_directory
+from limpid.core.recipe import Section
+from limpid.core.seeding import integer
+from limpid.core.signals import StopRequest
 from limpid.data import token_store
+from limpid.data.word_batches import WordBatches, word_counts
 from limpid.parallel.hardware import peak_rss_bytes
 from limpid.stages.corpus import splits, tokenizer_for
-from limpid.stages.events import Event, Finished, Started
+from limpid.stages.events import Event, Finished, Saved, Started
 from limpid.stages.recipe import DataSection, Recipe
+from limpid.stages.training_run import claim
 from limpid.text.tokenizer import Tokenizer, TokenizerSection
 from limpid.training.fit import StepReport
 from limpid.training.objectives.skip_gram import skip_gram_loss
 
-Ids = npt.NDArray[np.int64]
 Count = Annotated[int, Field(ge=1)]
+LOG_EVERY = 100
+"""Steps whose mean loss makes one line of the metrics."""
 
 
 class SkipgramSection(Section):
     """dim: width of the vectors. window: words looked at on each side, at most; as in word2vec nearer ones more often.
 
     negatives: noise words that count for a pair; shared: how many a batch draws and shares. subsample: the frequency
-    above which a word is thinned out (Mikolov et al. 2013, 2.3; 0: never). words_a_step: centre words of a batch.
+    above which a word is thinned out (Mikolov et al. 2013, 2.3; 0: never). words_a_step: centre words of a batch. lr:
+    of plain gradient descent on each pair, falling to nothing at the end.
     """
 
     dim: Count = 128
     window: Count = 5
     negatives: Count = 5
-    shared: Count = 256
+    shared: Count = 64
     epochs: Count = 10
     subsample: Annotated[float, Field(ge=0)] = 1e-4
-    words_a_step: Count = 2048
-    lr: Annotated[float, Field(gt=0)] = 5e-3
+    words_a_step: Count = 256
+    lr: Annotated[float, Field(gt=0)] = 0.025
     seed: int = 0
 
 
@@ -56,121 +64,136 @@ class WordsRecipe(Section):
     data: DataSection = DataSection()
     tokenizer: TokenizerSection = TokenizerSection(kind="word", vocab_size=20_000)
     skipgram: SkipgramSection = SkipgramSection()
+    checkpoint: CheckpointSection = CheckpointSection(every=5000)
 
 
-class Neighbourhood(NamedTuple):
-    """A batch: centres (W,) ids; contexts (P,) ids; pairs (P,) for each context the place of its centre."""
-
-    centres: Ids
-    contexts: Ids
-    pairs: Ids
-
-
-def skipgram(recipe: WordsRecipe, out: Path) -> Iterator[Event]:
+def skipgram(recipe: WordsRecipe, out: Path, *, resume: bool = False) -> Iterator[Event]:
     """Learn a vector for every word into ``out``/vectors.safetensors, beside the tokenizer.
 
+    A resumed run ends with the vectors of one that was never stopped: the batches are a function of the step, and
+    plain gradient descent remembers nothing but the tables.
+
     Raises:
-        LimpidError: ``out`` holds vectors already, or the text is too short.
+        Interrupted: SIGINT or SIGTERM came; everything up to the last finished step is saved.
+        LimpidError: ``out`` holds a run and ``resume`` was not asked for, or the text is too short.
     """
-    if (out / "vectors.safetensors").exists():
-        raise LimpidError(f"{out} already holds word vectors: give another --out, or delete that folder.")
-    began = time.perf_counter()
-    section = recipe.skipgram
-    ensure_directory(out)
-    with RunLock(out):
-        atomic_write_text(out / "recipe.toml", f"# limpid skipgram\n{dumps(recipe)}")
-        whole = Recipe(data=recipe.data, tokenizer=recipe.tokenizer)
-        tokenizer = tokenizer_for(whole, out / "tokenizer.json")
-        store = token_store.write(out / "tokens" / "train.bin", tokenizer, splits(whole)["train"])
-        counts = word_counts(store.ids, tokenizer)
-        if (counts > 0).sum() < 2:
-            raise LimpidError("the text holds fewer than two different words; bring more text.")
-        kept = np.minimum(1, _thinning(counts, section.subsample))
-        steps = section.epochs * max(1, round(float((counts * kept).sum()) / section.words_a_step))
-        noise = counts**0.75 / (counts**0.75).sum()  # the exponent that word2vec found best
-        torch.manual_seed(section.seed)
-        words = nn.Embedding(len(counts), section.dim)
-        around = nn.Embedding(len(counts), section.dim)
-        nn.init.uniform_(words.weight, -0.5 / section.dim, 0.5 / section.dim)
-        nn.init.zeros_(around.weight)
-        tables = [words.weight, around.weight]
-        adam = torch.optim.Adam(tables, lr=section.lr, betas=(0.9, 0.99), fused=True)
-        parameters = sum(table.numel() for table in tables)
-        yield Started("skipgram", 0, steps, parameters, "cpu", "float32", False)
-        step = 0
-        loss_sum = pair_sum = 0.0
-        for epoch in range(section.epochs):
-            text = thinned(store.ids, kept, section.seed, epoch)
-            for batch in neighbourhoods(text, section, epoch):
-                if step == steps:
-                    break
-                started = time.perf_counter()
-                draw = generator(section.seed, "noise", step)
-                drawn = torch.from_numpy(draw.choice(len(noise), size=section.shared, p=noise))
-                for group in adam.param_groups:
-                    group["lr"] = section.lr * max(0.02, 1 - step / steps)
-                loss = skip_gram_loss(
-                    words(torch.from_numpy(batch.centres)), around(torch.from_numpy(batch.contexts)),
-                    torch.from_numpy(batch.pairs), around(drawn), section.negatives,
-                )  # fmt: skip
-                adam.zero_grad()
-                (loss / len(batch.pairs)).backward()
-                norm = float(torch.nn.utils.get_total_norm([t.grad for t in tables if t.grad is not None]))
-                adam.step()
-                step += 1
-                value = float(loss.detach()) / len(batch.pairs)
-                loss_sum, pair_sum = loss_sum + value, pair_sum + 1
-                seconds = time.perf_counter() - started
-                yield StepReport(step, value, norm, 1 - step / steps, len(batch.centres), seconds)
-        atomic_write_bytes(out / "vectors.safetensors", save({"embedding": words.weight.detach().numpy()}))
+    with ExitStack() as stack:
+        stop = stack.enter_context(StopRequest())
+        ensure_directory(out)
+        stack.enter_context(RunLock(out))
+        clean_leftovers(out)
+        clean_leftovers(out / "checkpoints")
+        claim("skipgram", recipe, out, resume)
+        began = time.perf_counter()
+        section = recipe.skipgram
+        tokenizer, batches, share_unknown = _prepare(recipe, out)
+        steps = section.epochs * batches.steps_an_epoch
+        tables, done = _restore(out, tokenizer) if resume else ({}, {})
+        if not tables:
+            tables = _fresh(tokenizer.vocab_size, section)
+        start, before = int(done.get("step", 0)), float(done.get("seconds", 0))
+        parameters = sum(table.numel() for table in tables.values())
+        yield Started("skipgram", start, steps, parameters, "cpu", "float32", False)
+        log = stack.enter_context(MetricsLog(out, step=start))
+        loss_sum = pairs = 0.0
+        recent = float(done.get("loss", 0))
+        for step in range(start, steps):
+            at = time.perf_counter()
+            batch = batches[step]
+            rate = section.lr * (1 - step / steps)
+            loss, norm = descend(tables, batch.centres, batch.contexts, batch.pairs, batch.noise, section, rate)
+            finished = step + 1
+            loss_sum, pairs = loss_sum + loss, pairs + len(batch.pairs)
+            if finished % LOG_EVERY == 0 or finished == steps:
+                recent, loss_sum, pairs = loss_sum / max(1.0, pairs), 0.0, 0.0
+                log.write(finished, {"loss": recent, "learning_rate": rate / section.lr})
+            mean = loss / max(1, len(batch.pairs))
+            seconds = time.perf_counter() - at
+            yield StepReport(finished, mean, norm, rate / section.lr, len(batch.centres), seconds)
+            stopped, every = stop.code is not None, recipe.checkpoint.every
+            if finished == steps or stopped or (every and finished % every == 0):
+                state = {"stage": "skipgram", "step": finished, "seconds": before + time.perf_counter() - began,
+                         "loss": recent}  # fmt: skip
+                path = store.write_tensors(store.checkpoint_path(out, finished), tables, tokenizer, state)
+                store.prune(out, recipe.checkpoint.keep, None)
+                yield Saved(finished, path)
+            if stopped and finished < steps:
+                raise Interrupted(
+                    f"stopped at step {finished} of {steps}; --resume continues from there.", stop.code or 143
+                )
+        atomic_write_bytes(out / "vectors.safetensors", save({"embedding": tables["words"]}))
         summary: dict[str, Any] = {
             "stage": "skipgram",
-            "steps": step,
-            "seconds": time.perf_counter() - began,
-            "words": len(counts),
+            "steps": steps,
+            "seconds": before + time.perf_counter() - began,
+            "parameters": parameters,
+            "words": tokenizer.vocab_size,
             "dim": section.dim,
-            "loss": loss_sum / max(1.0, pair_sum),
-            "out_of_vocabulary": tokenizer.out_of_vocabulary(store.ids[:1_000_000].tolist()),
-            "measures": {},
+            "loss": recent,
+            "out_of_vocabulary": share_unknown,
+            "measures": {"training nats a pair": {"value": recent}},
             "peak_rss_bytes": peak_rss_bytes(),
         }
         atomic_write_text(out / "summary.json", json.dumps(summary, indent=1))
     yield Finished("skipgram", summary)
 
 
-def word_counts(ids: npt.NDArray[np.unsignedinteger], tokenizer: Tokenizer) -> npt.NDArray[np.float64]:
-    """(V,) how often each word stands in the text; control tokens and the unknown word count as absent."""
-    counts = np.bincount(ids, minlength=tokenizer.vocab_size).astype(np.float64)
-    counts[list(tokenizer.special_ids)] = 0
-    if tokenizer.unknown is not None:
-        counts[tokenizer.unknown] = 0
-    return counts
+def descend(
+    tables: dict[str, Tensor],
+    centres: Tensor,
+    contexts: Tensor,
+    pairs: Tensor,
+    noise: Tensor,
+    section: SkipgramSection,
+    rate: float,
+) -> tuple[float, float]:
+    """One step of gradient descent on the rows that a batch touches; the summed loss in nats, and the gradient's norm.
+
+    The loss is summed over pairs, not averaged: the rate is what one pair moves its vectors by, as in word2vec.
+    """
+    words, around = tables["words"], tables["around"]
+    rows = [words[centres].requires_grad_(), around[contexts].requires_grad_(), around[noise].requires_grad_()]
+    loss = skip_gram_loss(rows[0], rows[1], pairs, rows[2], section.negatives)
+    gradients = torch.autograd.grad(loss, rows)
+    for table, touched, gradient in zip((words, around, around), (centres, contexts, noise), gradients, strict=True):
+        table.index_add_(0, touched, gradient, alpha=-rate)
+    return float(loss.detach()), float(torch.nn.utils.get_total_norm(gradients))
 
 
-def thinned(ids: npt.NDArray[np.unsignedinteger], kept: npt.NDArray[np.float64], seed: int, epoch: int) -> Ids:
-    """The text of an epoch: each word stays with its probability, drawn from (seed, epoch)."""
-    draw = generator(seed, "thinning", epoch)
-    return np.asarray(ids[draw.random(len(ids), dtype=np.float32) < kept[ids]], dtype=np.int64)
+def _prepare(recipe: WordsRecipe, out: Path) -> tuple[Tokenizer, WordBatches, float]:
+    """The tokenizer, the batches, and the share of the text's words that are not in the vocabulary."""
+    section = recipe.skipgram
+    whole = Recipe(data=recipe.data, tokenizer=recipe.tokenizer)
+    tokenizer = tokenizer_for(whole, out / "tokenizer.json")
+    file = out / "tokens" / "train.bin"
+    if token_store.exists(file, tokenizer):
+        text = token_store.open_store(file, tokenizer)
+    else:
+        text = token_store.write(file, tokenizer, splits(whole)["train"])
+    counts = word_counts(text.ids, tokenizer)
+    if (counts > 0).sum() < 2:
+        raise LimpidError("the text holds fewer than two different words; bring more text.")
+    batches = WordBatches(
+        text.ids, counts, window=section.window, words=section.words_a_step, noise=section.shared,
+        subsample=section.subsample, seed=section.seed,
+    )  # fmt: skip
+    return tokenizer, batches, tokenizer.out_of_vocabulary(text.ids[:1_000_000].tolist())
 
 
-def neighbourhoods(text: Ids, section: SkipgramSection, epoch: int) -> Iterator[Neighbourhood]:
-    """An epoch's batches, in a random order; a centre word looks at 1 to ``window`` words on each side, at random."""
-    begins = np.arange(0, len(text), section.words_a_step)
-    for begin in generator(section.seed, "order", epoch).permutation(begins):
-        centres = np.arange(begin, min(begin + section.words_a_step, len(text)))
-        reach = generator(section.seed, "reach", epoch, int(begin)).integers(1, section.window + 1, size=len(centres))
-        pairs, places = [], []
-        for offset in [*range(-section.window, 0), *range(1, section.window + 1)]:
-            place = centres + offset
-            chosen = (abs(offset) <= reach) & (place >= 0) & (place < len(text))
-            pairs.append(np.flatnonzero(chosen))
-            places.append(place[chosen])
-        if sum(map(len, pairs)):
-            yield Neighbourhood(text[centres], text[np.concatenate(places)], np.concatenate(pairs))
+def _fresh(words: int, section: SkipgramSection) -> dict[str, Tensor]:
+    """Small random vectors of the words, and zeros for the words around, as word2vec begins."""
+    draw = torch.Generator().manual_seed(integer(section.seed, "vectors"))
+    small = torch.empty(words, section.dim).uniform_(-0.5, 0.5, generator=draw) / section.dim
+    return {"words": small, "around": torch.zeros(words, section.dim)}
 
 
-def _thinning(counts: npt.NDArray[np.float64], threshold: float) -> npt.NDArray[np.float64]:
-    """The probability with which a word stays, sqrt(t / frequency); absent words have none."""
-    share = counts / counts.sum()
-    stays = np.sqrt(threshold / np.maximum(share, 1e-30)) if threshold else np.ones_like(share)
-    return np.where(counts > 0, stays, 0.0)
+def _restore(out: Path, tokenizer: Tokenizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tables and the state of the newest checkpoint; both empty where there is none."""
+    steps = store.steps_of(out)
+    if not steps:
+        return {}, {}
+    folder = store.checkpoint_path(out, steps[-1])
+    store.verify(folder)
+    if Tokenizer.load(folder / "tokenizer.json").fingerprint != tokenizer.fingerprint:
+        raise LimpidError(f"{folder} was trained with another tokenizer than {out / 'tokenizer.json'}.")
+    return read_shards(folder, "model"), store.state_of(folder)

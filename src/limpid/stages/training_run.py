@@ -14,7 +14,7 @@ from limpid.checkpoint.shards import read_shards
 from limpid.core.errors import Interrupted, LimpidError
 from limpid.core.logging import MetricsLog
 from limpid.core.paths import RunLock, atomic_write_text, clean_leftovers, ensure_directory
-from limpid.core.recipe import dumps
+from limpid.core.recipe import Section, dumps
 from limpid.core.signals import StopRequest
 from limpid.data.batches import Batch, Batches
 from limpid.models.count import flops_per_token
@@ -104,7 +104,7 @@ def train_stage(
             stack.enter_context(RunLock(out))
             clean_leftovers(out)
             clean_leftovers(out / "checkpoints")
-            _claim(stage, recipe, out, resume)
+            claim(stage, recipe, out, resume)
         world.wait()
         release_memory()
         began = time.perf_counter()
@@ -203,7 +203,7 @@ class _Clock:
         return {"tokens": self.tokens, "train_seconds": self.train_seconds, "seconds": seconds}
 
 
-def _claim(stage: str, recipe: Recipe, out: Path, resume: bool) -> None:
+def claim(stage: str, recipe: Section, out: Path, resume: bool) -> None:
     """Save the recipe in a new folder; in one with a run, demand ``resume`` and the same recipe."""
     saved = out / "recipe.toml"
     text = f"# limpid {stage}\n{dumps(recipe)}"

@@ -12,6 +12,7 @@ from typing import Any
 from tokenizers import Tokenizer as Backend
 
 from limpid.core.errors import LimpidError
+from limpid.text.chinese import places, spaced
 from limpid.text.chunks import chunks
 from limpid.text.conventions import Conventions
 from limpid.text.spelling import spelling
@@ -43,11 +44,13 @@ class Tokenizer:
         *,
         end_of_text: str = END_OF_TEXT,
         begin_of_text: str | None = None,
+        chinese: str = "characters",
         conventions: Conventions | None = None,
         where: str = "this tokenizer",
     ) -> None:
         """end_of_text, begin_of_text: how the vocabulary spells the marks that end a document and, if any, begin one.
 
+        chinese: "words": Chinese is cut into words before the vocabulary sees it (`chinese.spaced`).
         conventions: how a model made elsewhere speaks of its special tokens and writes conversations; None: as limpid.
 
         Raises:
@@ -60,6 +63,8 @@ class Tokenizer:
         self._marks = {"end_of_text": end_of_text}
         if begin_of_text is not None:
             self._marks["begin_of_text"] = begin_of_text
+        if chinese != "characters":
+            self._marks["chinese"] = chinese
         self.conventions = conventions
         table: dict[str, Any] = json.loads(backend.to_str())
         self.end_of_text = self._control(end_of_text)
@@ -80,13 +85,7 @@ class Tokenizer:
         """This tokenizer with more control tokens behind its vocabulary, where it lacks them; no other id changes."""
         backend = Backend.from_str(self._backend.to_str())
         backend.add_special_tokens(list(tokens))
-        return Tokenizer(
-            backend,
-            end_of_text=self._marks["end_of_text"],
-            begin_of_text=self._marks.get("begin_of_text"),
-            conventions=self.conventions,
-            where=self._where,
-        )
+        return Tokenizer(backend, **self._marks, conventions=self.conventions, where=self._where)
 
     def control_id(self, token: str) -> int | None:
         """The id of a control token by its spelling, or None where there is none."""
@@ -151,7 +150,15 @@ class Tokenizer:
         )
 
     def encode(self, text: str) -> list[int]:
-        return self._backend.encode(text, add_special_tokens=False).ids
+        return self._backend.encode(self._cut(text), add_special_tokens=False).ids
+
+    @property
+    def cuts_chinese(self) -> bool:
+        """Whether Chinese is cut into words here, before the library's part of the vocabulary sees it."""
+        return self._marks.get("chinese") == "words"
+
+    def _cut(self, text: str) -> str:
+        return spaced(text) if self.cuts_chinese else text
 
     def normalised(self, text: str) -> str:
         """``text`` as the vocabulary sees it: what its normaliser (NFC, for instance) makes of it."""
@@ -162,8 +169,12 @@ class Tokenizer:
 
         marked: special tokens spelt in ``text`` are the tokens themselves; only for text that limpid wrote.
         """
-        encoding = (self._marking if marked else self._backend).encode(text, add_special_tokens=False)
-        return encoding.ids, encoding.offsets
+        seen = self._cut(text)
+        encoding = (self._marking if marked else self._backend).encode(seen, add_special_tokens=False)
+        if not self.cuts_chinese:
+            return encoding.ids, encoding.offsets
+        at = places(text, seen)
+        return encoding.ids, [(at[begin], at[end]) for begin, end in encoding.offsets]
 
     @cached_property
     def _marking(self) -> Backend:
@@ -171,7 +182,8 @@ class Tokenizer:
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
         """As `encode`, for many texts, on all cores."""
-        return [e.ids for e in self._backend.encode_batch_fast(texts, add_special_tokens=False)]
+        cut = [self._cut(text) for text in texts]
+        return [e.ids for e in self._backend.encode_batch_fast(cut, add_special_tokens=False)]
 
     def parts(self, text: str) -> Iterator[str]:
         """A long text in parts whose tokens, one after the other, are those of the whole.
@@ -281,7 +293,7 @@ def train(section: TokenizerSection, texts: Iterable[str], *, exact: bool = True
     Raises:
         LimpidError: no text, or fewer distinct units in it than ``vocab_size`` asks for.
     """
-    return Tokenizer(learn(section, texts, exact=exact))
+    return Tokenizer(learn(section, texts, exact=exact), chinese=section.chinese)
 
 
 def _spellings(backend: Backend, added: dict[int, str], rule: Any) -> list[bytes]:

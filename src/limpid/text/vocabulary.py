@@ -12,6 +12,7 @@ from tokenizers import Tokenizer as Backend
 
 from limpid.core.errors import LimpidError
 from limpid.core.recipe import Section
+from limpid.text.chinese import spaced
 from limpid.text.chunks import chunks
 
 END_OF_TEXT, SYSTEM, USER, ASSISTANT, END_OF_TURN = SPECIAL_TOKENS = (
@@ -36,8 +37,10 @@ PIECES = {
 }
 """The pieces that the kinds over bytes cut a text into; no token reaches over their borders."""
 
-_WORDS = r"\p{Han}|[\p{L}\p{M}&&[^\p{Han}]]+(?:['’][\p{L}&&[^\p{Han}]]+)*|\p{N}+|[^\s\p{L}\p{M}\p{N}]"
-# A Chinese character, since Chinese puts no spaces between words; letters, with apostrophes inside; a number; a mark.
+_WORDS = r"[\p{L}\p{M}&&[^\p{Han}]]+(?:['’][\p{L}&&[^\p{Han}]]+)*|\p{N}+|[^\s\p{L}\p{M}\p{N}]"
+# Letters, with apostrophes inside; a number; a mark.
+_CHINESE = {"characters": r"\p{Han}", "words": r"\p{Han}+"}
+# Chinese puts no spaces between words; before "words", `chinese.spaced` has put them.
 
 _CHARACTERS = r"[\s\S]"
 
@@ -51,18 +54,22 @@ class TokenizerSection(Section):
     drop the white space between them; ``char`` has one token a character. What the last three do not know is <unk>.
     vocab_size: how many tokens the vocabulary has, special ones included; a char vocabulary has what the text has.
     lowercase: whether capitals are read as small letters, for ``wordpiece`` and ``word``.
+    chinese: what the kind ``word`` takes for a word in Chinese: a character, or a word as jieba cuts (limpid[chinese]).
     pieces: what the kinds over bytes cut a text into first, a name in `PIECES`; llama.cpp and fast encoders know both.
     """
 
     kind: Kind = "bpe"
     vocab_size: int = 4096
     lowercase: bool = False
+    chinese: Literal["characters", "words"] = "characters"
     pieces: Literal["gpt2", "qwen2"] = "qwen2"
 
     @model_validator(mode="after")
-    def _only_words_lose_their_capitals(self) -> Self:
+    def _only_words_are_read_so(self) -> Self:
         if self.lowercase and self.kind not in ("wordpiece", "word"):
             raise ValueError(f"lowercase is for the kinds wordpiece and word; {self.kind} keeps texts as they are")
+        if self.chinese == "words" and self.kind != "word":
+            raise ValueError(f"chinese=words is for the kind word; {self.kind} finds its own pieces")
         return self
 
 
@@ -126,6 +133,8 @@ def _word(section: TokenizerSection, texts: Iterator[str]) -> Backend:
     trainer = trainers.WordLevelTrainer(
         vocab_size=section.vocab_size, special_tokens=[*SPECIAL_TOKENS, UNKNOWN], show_progress=False
     )
+    if section.chinese == "words":
+        texts = map(spaced, texts)
     known = _vocabulary(_trained(backend, texts, trainer))
     return _with_control_tokens(_over_words(section, models.WordLevel(known, unk_token=UNKNOWN)))
 
@@ -176,7 +185,9 @@ def _over_words(section: TokenizerSection, model: models.Model) -> Backend:
     backend = Backend(model)
     if section.lowercase:
         backend.normalizer = normalizers.Lowercase()
-    backend.pre_tokenizer = pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True)
+    backend.pre_tokenizer = pre_tokenizers.Split(
+        Regex(f"{_CHINESE[section.chinese]}|{_WORDS}"), behavior="removed", invert=True
+    )
     backend.decoder = decoders.WordPiece(prefix=CONTINUED, cleanup=True)
     return backend
 

@@ -12,6 +12,7 @@ from tests.checkpoint.conftest import Saved, randomise
 from tests.checkpoint.hugging_face.test_export import random_gpt, save_run
 from tests.checkpoint.hugging_face.test_import import MODELS
 from tests.conftest import TEXTS, random_llama
+from tests.text.test_sentencepiece_model import SETTINGS, made
 
 import limpid
 from limpid.checkpoint.hugging_face.families import layout_of
@@ -22,6 +23,7 @@ from limpid.checkpoint.llama_cpp.vocabulary import PRE, vocabulary
 from limpid.core.errors import LimpidError
 from limpid.stages.export_model import export_model
 from limpid.stages.import_model import import_model
+from limpid.text.sentencepiece_model import load_sentencepiece
 from limpid.text.tokenizer import Tokenizer, TokenizerSection, train
 
 gguf = pytest.importorskip("gguf")
@@ -160,10 +162,48 @@ def test_texts_that_llama_cpp_would_cut_otherwise_fail_the_check(tmp_path: Path)
     assert all(other.differing == first.differing for other in others)  # llama.cpp itself agrees with the prediction
 
 
-def test_what_llama_cpp_has_no_form_for(char_tokenizer: Tokenizer, tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_characters_leave_too(char_tokenizer: Tokenizer, tmp_path: Path) -> None:
     run = save_run(tmp_path / "chars", random_llama(vocab_size=char_tokenizer.vocab_size), char_tokenizer)
-    with pytest.raises(LimpidError, match="byte-level BPE vocabularies only, and this one is char"):
+    results = list(export_model(run, tmp_path / "out", "gguf"))
+    assert all(result.passed for result in results), [str(result) for result in results]
+    assert all(result.texts and result.texts > 5 for result in results)
+    fields = {n: f.contents() for n, f in gguf.GGUFReader(tmp_path / "out" / "out-f32.gguf").fields.items()}
+    assert fields["tokenizer.ggml.model"] == "t5"
+    assert fields["tokenizer.ggml.unknown_token_id"] == char_tokenizer.unknown
+    assert fields["tokenizer.ggml.tokens"][char_tokenizer.encode(" ")[0]] == "▁"
+
+
+@pytest.mark.parametrize(
+    ("settings", "model"),
+    [
+        (SETTINGS["bpe as Llama 2"], "llama"),
+        ({"model_type": "bpe", "byte_fallback": True}, "llama"),  # which normalises
+        ({"model_type": "unigram", "character_coverage": 1.0}, "t5"),
+    ],
+    ids=["Llama 2", "normalised", "T5"],
+)
+def test_sentencepiece_vocabularies_leave_id_for_id(settings: dict[str, object], model: str, tmp_path: Path) -> None:
+    """Made by the sentencepiece package, read by limpid, cut by what the file holds, and by llama.cpp where it is."""
+    tokenizer = load_sentencepiece(made(tmp_path / "own.model", **settings))
+    run = save_run(tmp_path / "run", random_llama(vocab_size=tokenizer.vocab_size), tokenizer)
+    first, *others = export_model(run, tmp_path / "out", "gguf")
+    fields = {n: f.contents() for n, f in gguf.GGUFReader(tmp_path / "out" / "out-f32.gguf").fields.items()}
+    assert fields["tokenizer.ggml.model"] == model
+    assert all(result.passed for result in (first, *others)), [str(r) for r in (first, *others)]
+
+
+def test_what_llama_cpp_has_no_form_for(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    sentencepiece = load_sentencepiece(made(tmp_path / "own.model", model_type="unigram", byte_fallback=True))
+    run = save_run(tmp_path / "run", random_llama(vocab_size=sentencepiece.vocab_size), sentencepiece)
+    with pytest.raises(LimpidError, match="no form for this tokenizer .unigram over bytes"):
         list(export_model(run, tmp_path / "out", "gguf"))
+    for kind, size in (("word", 50), ("wordpiece", 118), ("unigram", 268)):
+        words = train(TokenizerSection(kind=kind, vocab_size=size), TEXTS)
+        run = save_run(tmp_path / kind, random_llama(vocab_size=size), words)
+        with pytest.raises(
+            LimpidError, match=rf"no form for this tokenizer \({kind}.*tokenizer.kind=bpe or char.*to hf"
+        ):
+            list(export_model(run, tmp_path / "out", "gguf"))
     run = save_run(tmp_path / "gpt1", random_gpt(norm="post"), tokenizer)
     with pytest.raises(LimpidError, match="llama.cpp has no architecture"):
         list(export_model(run, tmp_path / "out", "gguf"))

@@ -12,6 +12,7 @@ from tokenizers.processors import TemplateProcessing
 from limpid.checkpoint.hugging_face.folder import read_json
 from limpid.core.errors import LimpidError
 from limpid.text import chat_template
+from limpid.text.chinese import NO_OTHER_CUTS_SO
 from limpid.text.conventions import Conventions
 from limpid.text.huggingface import load_huggingface
 from limpid.text.tokenizer import UNKNOWN, Tokenizer
@@ -50,7 +51,12 @@ def write_tokenizer(folder: Path, tokenizer: Tokenizer, context: int, closing: s
     """tokenizer.json and tokenizer_config.json, which AutoTokenizer reads; the chat template stands in the second.
 
     closing: the token that AutoTokenizer is to put behind every text (an encoder's input); None: none.
+
+    Raises:
+        LimpidError: the tokenizer does what that file cannot say.
     """
+    if tokenizer.cuts_chinese:
+        raise LimpidError(NO_OTHER_CUTS_SO)
     conventions = tokenizer.conventions
     names = {"eos_token": tokenizer.token_text(tokenizer.end_of_text)} if conventions is None else conventions.names
     if conventions is None:

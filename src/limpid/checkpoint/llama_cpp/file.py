@@ -48,11 +48,16 @@ def write_gguf(path: Path, model: Model, tokenizer: Tokenizer, dtype: str, name:
     for key, value in planned.settings.items():
         add = writer.add_float32 if isinstance(value, float) else writer.add_uint32
         add(f"{planned.architecture}.{key}", value)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(words.pre)
+    writer.add_tokenizer_model(words.model)
     writer.add_token_list(words.tokens)
     writer.add_token_types(words.types)
-    writer.add_token_merges(words.merges)
+    if words.scores is None:
+        writer.add_tokenizer_pre(words.pre)
+        writer.add_token_merges(words.merges)
+    else:
+        writer.add_token_scores(words.scores)
+    if words.charsmap:
+        writer.add_precompiled_charsmap(words.charsmap)
     for key, value in words.settings.items():
         if isinstance(value, bool):
             writer.add_bool(f"tokenizer.ggml.{key}", value)
@@ -94,9 +99,10 @@ def read_gguf(path: Path, config: Any) -> tuple[Any, Vocabulary]:
     found = plan(config).ours_of(parts)
     for name, parameter in model.named_parameters():
         parameter.copy_(found[name])
+    own = {name.removeprefix("tokenizer.ggml."): value for name, value in fields.items()}
     words = Vocabulary(
-        fields["tokenizer.ggml.tokens"], fields["tokenizer.ggml.token_type"], fields["tokenizer.ggml.merges"],
-        fields["tokenizer.ggml.pre"], exact=True, settings={},
+        own["tokens"], own["token_type"], own.get("merges", []), own.get("pre", ""), exact=True, settings=own,
+        model=own["model"], scores=own.get("scores"), charsmap=bytes(own.get("precompiled_charsmap", [])),
     )  # fmt: skip
     return model.eval(), words
 

@@ -19,15 +19,19 @@ class TaskLoss(NamedTuple):
     ``lm_weight`` times the mean cross-entropy of the next token in the example's own sequences.
 
     The paper's L3 = L2 + lambda L1: L1 is a mean over tokens here, as L2 is over examples, so that lambda does not
-    depend on the length of texts; padding counts for nothing. dtype: the compute dtype.
+    depend on the length of texts; padding counts for nothing. What the backbone's layers add to the loss (the balance
+    of experts, a mean over the tokens computed together) counts once for each example. dtype: the compute dtype.
     """
 
     dtype: torch.dtype
     lm_weight: float = 0.5
 
     def __call__(self, model: TaskModel, batch: TaskBatch) -> Tensor:
-        output = model(batch.inputs, batch.lengths, dtype=self.dtype)
+        penalties: list[Tensor] = []
+        output = model(batch.inputs, batch.lengths, dtype=self.dtype, penalties=penalties)
         loss = summed_task_loss(model.config, output.answers, batch.labels)
+        if penalties:
+            loss = loss + batch.total_weight * sum(penalties)
         if not self.lm_weight:
             return loss
         predicted = (batch.lengths - 1).clamp(min=0)  # (B, S) tokens with one before them
