@@ -240,7 +240,7 @@ def test_arguments_that_do_not_go_together(script: Script) -> None:
         ("chat",): "name a run to talk with, or else a server with --url",
         ("chat", "run", "--url", script.url): "name a run to talk with, or else",
         ("chat", "run", "--model", "x"): "needs --url",
-        ("chat", "--url", script.url, "--device", "cpu"): "--device and --dtype are for a run",
+        ("chat", "--url", script.url, "--device", "cpu"): "--device, --dtype and --draft are for a run",
     }
     for arguments, wanted in complaints.items():
         command = [sys.executable, "-m", "limpid", *arguments]

@@ -147,3 +147,21 @@ def test_readable_tokens() -> None:
     assert visible("\t床 ") == "⇥床␣"
     assert visible("\x1b[2J\x7f\x9b") == "␛[2J␡<0x9B>"
     assert harmless("ok\n\t\x1b]0;x\x07\r") == "ok\n\t␛]0;x␇␍"
+
+
+def test_guessing_ahead_changes_nothing(saved_run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for draft in ("lookup", str(saved_run)):
+        code, out, _ = run(capfd, str(saved_run), "--prompt", "The cat", "--draft", draft, *ARGS)
+        assert code == 0
+        assert out == expected(saved_run, "The cat") + "\n"
+
+
+def test_what_cannot_draft_or_has_no_eight_bits_is_said(
+    saved_run: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(capfd, str(saved_run), "--draft", str(tmp_path / "nothing"))
+    assert code == 1
+    assert "nothing" in err
+    code, _, err = run(capfd, str(saved_run), "--dtype", "int8")
+    assert code == 1
+    assert err.strip() == "limpid: int8 weights need the C kernels: head_dim 8 is no multiple of 16."

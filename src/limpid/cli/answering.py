@@ -22,7 +22,10 @@ MinP = Annotated[float, typer.Option(help="Leave out tokens less than this fract
 RepetitionPenalty = Annotated[float, typer.Option(help="Above 1: tokens that were there before become less likely.")]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same text.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-DType = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
+DType = Annotated[str, typer.Option(help="auto, float32, bfloat16, or int8 (matrices of 8-bit numbers).")]
+Draft = Annotated[
+    str | None, typer.Option(help="Guess ahead, with the same answers: lookup, or a smaller run of the same tokenizer.")
+]
 
 
 def run_path(run: str) -> Path:
@@ -33,14 +36,19 @@ def run_path(run: str) -> Path:
     return runs_dir() / run if not path.exists() and (runs_dir() / run).exists() else path
 
 
-def open_model(run: str, device: str, dtype: str) -> LanguageModel:
+def draft_path(draft: str | None) -> str | Path | None:
+    """What ``--draft`` names, as `limpid.load` takes it."""
+    return draft if draft in (None, "lookup") else run_path(draft)
+
+
+def open_model(run: str, device: str, dtype: str, draft: str | None = None) -> LanguageModel:
     """Load a run, with a sign of life on the terminal meanwhile."""
     from rich.console import Console
 
     with Console(stderr=True).status(f"loading {run}"):
         import limpid
 
-        return limpid.load(run_path(run), device=device, dtype=dtype)
+        return limpid.load(run_path(run), device=device, dtype=dtype, draft=draft_path(draft))
 
 
 def only_pretrained(run: str) -> bool:

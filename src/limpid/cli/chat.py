@@ -50,6 +50,7 @@ def chat(
     seed: answering.Seed = None,
     device: answering.Device = "auto",
     dtype: answering.DType = "auto",
+    draft: answering.Draft = None,
 ) -> None:
     """Talk with a model in the terminal: with a run, or with a server's (--url) that speaks OpenAI's protocol.
 
@@ -69,10 +70,10 @@ def chat(
     if run is not None:
         if model is not None:
             raise LimpidError("--model chooses among a server's models; it needs --url.")
-        speaker = _open(run, device, dtype)
+        speaker = _open(run, device, dtype, draft)
     else:
-        if (device, dtype) != ("auto", "auto"):
-            raise LimpidError("--device and --dtype are for a run; a server has chosen its own.")
+        if (device, dtype, draft) != ("auto", "auto", None):
+            raise LimpidError("--device, --dtype and --draft are for a run; a server has chosen its own.")
         speaker = _call(url or "", model, api_key)
     conversation = Conversation(speaker, sampling, system)
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
@@ -87,10 +88,10 @@ def chat(
         raise typer.Exit(1)
 
 
-def _open(run: str, device: str, dtype: str) -> Speaker:
+def _open(run: str, device: str, dtype: str, draft: str | None) -> Speaker:
     from limpid.cli.speakers import Here
 
-    lm = answering.open_model(run, device, dtype)
+    lm = answering.open_model(run, device, dtype, draft)
     if answering.only_pretrained(run):
         hint = "It continues text rather than answers: use limpid generate, or teach it with limpid sft."
         _warn(f"{run} was only pretrained. {hint}")

@@ -44,6 +44,7 @@ def generate(
     ),
     device: answering.Device = "auto",
     dtype: answering.DType = "auto",
+    draft: answering.Draft = None,
 ) -> None:
     """Continue a text.
 
@@ -52,7 +53,7 @@ def generate(
     filter.
     """
     text = _read_prompt(prompt)
-    lm = answering.open_model(run, device, dtype)
+    lm = answering.open_model(run, device, dtype, draft)
     events = lm.stream(
         text, max_tokens=max_tokens, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
         repetition_penalty=repetition_penalty, seed=seed, stop=tuple(stop or ()),

@@ -48,6 +48,7 @@ def serve(
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser.")] = False,
     device: answering.Device = "auto",
     dtype: answering.DType = "auto",
+    draft: answering.Draft = None,
 ) -> None:
     """Serve models to the clients of OpenAI's API: chat, completions, embeddings, streamed to many at once.
 
@@ -65,7 +66,7 @@ def serve(
         from limpid.server.loading import Sizes, make_ready, open_runs, place_of
         from limpid.server.models import Catalogue
 
-        place = place_of(device, dtype)
+        place = place_of(device, dtype, answering.draft_path(draft))
         opened = open_runs(runs, answering.run_path, Sizes(rows, queue, context), place)
         state = State(max_body_bytes=max_body)
         hosts = {*LOOPBACK_HOSTS, host, *(allow_host or [])} if is_loopback(host) or allow_host else None

@@ -44,10 +44,10 @@ class TextEvent(NamedTuple):
 class LanguageModel:
     """A model with its tokenizer. Keyword arguments of the generating methods are the fields of `Sampling`."""
 
-    def __init__(self, model: Decoder, tokenizer: Tokenizer) -> None:
+    def __init__(self, model: Decoder, tokenizer: Tokenizer, *, int8: bool = False) -> None:
         self.model = model
         self.tokenizer = tokenizer
-        self.engine = Engine(model)
+        self.engine = Engine(model, int8=int8)
 
     def logits(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """(T, V) float32: scores of the next token after each prefix."""

@@ -21,12 +21,13 @@ from limpid.models.decoder import Decoder
 from limpid.models.encoder_decoder import EncoderDecoder
 from limpid.models.model import Model
 from limpid.parallel.environment import pick_device
-from limpid.parallel.hardware import compute_dtype, keep_memory
+from limpid.parallel.hardware import keep_memory
 from limpid.server.decoding import DecoderModel, EngineRunner
 from limpid.server.memory import fitting_rows, free_bytes
 from limpid.server.metrics import Metrics
 from limpid.server.models import ServedModel
 from limpid.server.translating import TranslatorModel, TranslatorRunner
+from limpid.stages.load import drafter, precision
 from limpid.stages.seq2seq import BEST
 
 _NAME = re.compile(r"[^\s/\\\x00-\x1f\x7f]{1,128}")
@@ -42,10 +43,12 @@ class Sizes(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where models compute, and in which dtype."""
+    """Where and how models compute. draft: as in `limpid.load`."""
 
     device: torch.device
     dtype: torch.dtype
+    int8: bool = False
+    draft: str | Path | None = None
 
 
 class Opened(NamedTuple):
@@ -103,10 +106,10 @@ def _read(path: Path) -> store.Checkpoint[Any]:
     return checkpoint
 
 
-def place_of(device: str, dtype: str) -> Place:
+def place_of(device: str, dtype: str, draft: str | Path | None = None) -> Place:
     """Raises LimpidError where this machine has no such device, or the name is none."""
     where = torch.device(pick_device(device))
-    return Place(where, compute_dtype(dtype, where))
+    return Place(where, *precision(dtype, where), draft)
 
 
 def make_ready(opened: Opened, loop: asyncio.AbstractEventLoop, metrics: Metrics, place: Place) -> ServedModel:
@@ -128,7 +131,9 @@ def make_ready(opened: Opened, loop: asyncio.AbstractEventLoop, metrics: Metrics
         return TranslatorModel(opened.name, runner, **about)
 
     def make_engine() -> Engine:
-        engine = Engine(model, rows=opened.rows)
+        engine = Engine(model, rows=opened.rows, int8=place.int8)
+        if place.draft is not None:
+            engine.drafter = drafter(place.draft, tokenizer, place.device, place.dtype)
         engine.submit([tokenizer.end_of_text], Sampling(max_tokens=1))
         engine.step()  # kernels are made ready for their shapes now, not while the first client waits
         return engine

@@ -4,29 +4,67 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
+import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
+from limpid.inference.engine import fastest_forward
 from limpid.inference.language_model import LanguageModel
+from limpid.inference.speculation import Drafter, DraftModel, PromptLookup
 from limpid.inference.weights import inference_copy
 from limpid.inspection.word_vectors import WordVectors
 from limpid.parallel.environment import pick_device
 from limpid.parallel.hardware import compute_dtype, keep_memory
 from limpid.text.tokenizer import Tokenizer
 
+LOOKUP = "lookup"
+"""The name of the drafter that needs no model."""
 
-def load_language_model(path: str | PathLike[str], *, device: str = "auto", dtype: str = "auto") -> LanguageModel:
+
+class Precision(NamedTuple):
+    """dtype: of activations, and of matrices but where int8 says that they are 8-bit numbers."""
+
+    dtype: torch.dtype
+    int8: bool
+
+
+def precision(wish: str, device: torch.device) -> Precision:
+    """A ``dtype`` as the command line takes it: those of `compute_dtype`, and int8."""
+    return Precision(compute_dtype("auto" if wish == "int8" else wish, device), wish == "int8")
+
+
+def load_language_model(
+    path: str | PathLike[str], *, device: str = "auto", dtype: str = "auto", draft: str | PathLike[str] | None = None
+) -> LanguageModel:
     """See `limpid.load`."""
-    import torch
-
     keep_memory()
     where = torch.device(pick_device(device))
+    wanted = precision(dtype, where)
     checkpoint = store.read(Path(path))
-    model = checkpoint.model.to(where)
-    return LanguageModel(inference_copy(model, compute_dtype(dtype, where)), checkpoint.tokenizer)
+    model = inference_copy(checkpoint.model.to(where), wanted.dtype)
+    lm = LanguageModel(model, checkpoint.tokenizer, int8=wanted.int8)
+    if draft is not None:
+        lm.engine.drafter = drafter(draft, checkpoint.tokenizer, where, wanted.dtype)
+    return lm
+
+
+def drafter(draft: str | PathLike[str], tokenizer: Tokenizer, device: torch.device, dtype: torch.dtype) -> Drafter:
+    """Prompt look-up, or the run at ``draft``.
+
+    Raises:
+        LimpidError: nothing there, or the run has another tokenizer than the one whose answers it is to guess.
+    """
+    if draft == LOOKUP:
+        return PromptLookup()
+    small = store.read(Path(draft))
+    if small.tokenizer.fingerprint != tokenizer.fingerprint:
+        raise LimpidError(f"{draft} has another tokenizer than the model it is to draft for; both must share one.")
+    model = inference_copy(small.model.to(device), dtype)
+    return DraftModel(model, fastest_forward(model), tokenizer.vocab_size)
 
 
 def load_word_vectors(path: Path) -> WordVectors:

@@ -603,7 +603,8 @@ static int tasks_of(const Call *call, const Operation *op) {
 }
 
 static void carry_out(const Call *call) {
-    for (int i = 0; i < call->operations; i++) {
+    const int operations = call->operations; /* once the last of them is done, the call may be gone */
+    for (int i = 0; i < operations; i++) {
         const Operation *op = call->list + i;
         const int tasks = tasks_of(call, op);
         for (int task; (task = atomic_fetch_add(&team.next[i], 1)) < tasks;) switch (op->kind) {

@@ -23,18 +23,23 @@ class Packed(NamedTuple):
 def pack(weight: Tensor, *, int8: bool = False) -> Packed:
     """(N, K) -> blocks of 16 outputs, their numbers of one k side by side (bfloat16: of a pair of k's).
 
-    N is padded with zeros to whole tiles. int8: each output's weights are multiples of its largest one / 127, rounded.
+    N is padded with zeros to whole tiles. int8: see `quantised`.
     """
     padded = pad(weight.detach())
     blocks, width = len(padded) // LANES, padded.shape[1]
     if int8:
-        numbers = padded.float()
-        scale = numbers.abs().amax(1).clamp_min(1e-30) / 127
-        quantised = (numbers / scale[:, None]).round().to(torch.int8)
-        return Packed(quantised.view(blocks, LANES, width).transpose(1, 2).contiguous(), scale)
+        whole, scale = quantised(padded)
+        return Packed(whole.view(blocks, LANES, width).transpose(1, 2).contiguous(), scale)
     if padded.dtype == torch.bfloat16:
         return Packed(padded.view(blocks, LANES, width // 2, 2).transpose(1, 2).contiguous(), None)
     return Packed(padded.float().view(blocks, LANES, width).transpose(1, 2).contiguous(), None)
+
+
+def quantised(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, K) -> int8 of the same shape, and the scale of each output, (N,): its largest weight / 127."""
+    numbers = weight.float()
+    scale = numbers.abs().amax(1).clamp_min(1e-30) / 127
+    return (numbers / scale[:, None]).round().to(torch.int8), scale
 
 
 def pad(rows: Tensor) -> Tensor:
