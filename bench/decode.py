@@ -110,16 +110,16 @@ def measure_limpid(question: dict[str, Any]) -> dict[str, Any]:
     """limpid's engine."""
     import torch
 
+    from limpid.checkpoint import store
     from limpid.inference.engine import Engine
     from limpid.inference.sampler import Sampling
     from limpid.inference.weights import inference_copy
     from limpid.models.count import matmul_parameters
     from limpid.parallel.hardware import keep_memory, matmul_rate
-    from limpid.stages.load import load
 
     keep_memory()
     size = "small" if question["what"] == "small" else "large"
-    model = inference_copy(load(Path(question["folder"], size)).model, torch.bfloat16)
+    model = inference_copy(store.read(Path(question["folder"], size)).model, torch.bfloat16)
     engine = Engine(model, int8=question["what"] == "int8")
     rows = ROWS if question["what"] == "many" else 1
 
