@@ -51,7 +51,7 @@ def test_json(saved_run: Path, capfd: pytest.CaptureFixture[str]) -> None:
         scores = lm.logits(ids)[-1].astype(float)
         total = sum(math.exp(score) for score in scores)
         assert token["logprob"] == pytest.approx(scores[token["token_id"]] - math.log(total), abs=1e-3)
-        assert [set(a) for a in token["alternatives"]] == [{"text", "token_id", "probability"}] * 3
+        assert [set(a) for a in token["alternatives"]] == [{"text", "token_id", "probability", "chance"}] * 3
         assert token["text"] == lm.tokenizer.token_text(token["token_id"])
         ids.append(token["token_id"])
 

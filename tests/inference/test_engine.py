@@ -157,8 +157,12 @@ def test_alternatives_and_logprobs(engine: Engine, llama: Decoder) -> None:
         assert event.token_id in top.tolist()
         drawn = (logits[top] / 0.5).softmax(-1)[top.tolist().index(event.token_id)]
         assert math.exp(event.sampled_logprob) == pytest.approx(float(drawn), rel=1e-4)
+        chances = torch.full_like(logits, -math.inf).index_copy(0, top, logits[top] / 0.5).softmax(-1)
+        np.testing.assert_allclose(event.chances, chances[best].numpy(), rtol=1e-4)
         text.append(event.token_id)
     assert rows(engine, [PROMPTS[0]], Sampling(max_tokens=1))[0][0].alternatives == []
+    (greedy,) = rows(engine, [PROMPTS[0]], Sampling(temperature=0, max_tokens=1, alternatives=3))[0]
+    assert greedy.chances == [1.0, 0.0, 0.0]
 
 
 def test_without_a_seed_answers_differ(engine: Engine) -> None:

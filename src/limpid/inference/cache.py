@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from limpid.nn.attention import LayerCache
+from limpid.parallel.hardware import advise_huge_pages
 
 Cache = list[LayerCache]
 
@@ -17,7 +18,10 @@ def allocate(config: Any, rows: int, slots: int, dtype: torch.dtype, device: tor
 
     What one head looks at lies in one stretch of memory.
     """
-    return torch.zeros(2 * config.n_layer, rows, config.n_kv_head, slots, config.head_dim, dtype=dtype, device=device)
+    shape = (2 * config.n_layer, rows, config.n_kv_head, slots, config.head_dim)
+    block = torch.empty(shape, dtype=dtype, device=device)
+    advise_huge_pages(block)
+    return block.zero_()
 
 
 def layers(block: Tensor, rows: slice) -> Cache:

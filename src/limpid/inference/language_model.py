@@ -19,11 +19,13 @@ from limpid.text.tokenizer import Tokenizer
 
 
 class Alternative(NamedTuple):
-    """A candidate for the next token: its text, id and probability."""
+    """A candidate for the next token: its text and id; its probability to the model, and its chance in the drawing,
+    after penalties, temperature and filters."""
 
     text: str
     token_id: int
     probability: float
+    chance: float
 
 
 class TextEvent(NamedTuple):
@@ -92,7 +94,8 @@ class LanguageModel:
             if finish is not None and stops.stopped is None:
                 text += stops.push(utf8.flush()) + stops.flush()
             alternatives = [
-                Alternative(self.tokenizer.token_text(i), i, probability) for i, probability in event.alternatives
+                Alternative(self.tokenizer.token_text(i), i, probability, chance)
+                for (i, probability), chance in zip(event.alternatives, event.chances, strict=True)
             ]
             yield TextEvent(text, event.token_id, event.logprob, alternatives, finish)
             if finish is not None:

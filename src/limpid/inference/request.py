@@ -94,6 +94,8 @@ class TokenEvent(NamedTuple):
     logprob: natural log of the model's own probability of the token (temperature 1, before any filter).
     sampled_logprob: the same under the distribution it was drawn from.
     alternatives: (token id, probability) of the most probable tokens, best first, before any filter.
+    chances: of each alternative, its probability in the distribution the token was drawn from: after penalties,
+    grammar, temperature and filters.
     finish: why the answer ended with this token, or None.
     """
 
@@ -102,6 +104,7 @@ class TokenEvent(NamedTuple):
     logprob: float
     sampled_logprob: float
     alternatives: list[tuple[int, float]]
+    chances: list[float]
     finish: Finish | None
 
     @property

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from limpid.inference.forward import Scores
 from limpid.inference.request import Request, TokenEvent
-from limpid.inference.sampler import adjust, choose
+from limpid.inference.sampler import adjust, choose, shape_distribution
 
 
 def choose_tokens(scores: Scores, requests: Sequence[Request]) -> list[TokenEvent]:
@@ -25,6 +25,7 @@ def choose_tokens(scores: Scores, requests: Sequence[Request]) -> list[TokenEven
     picked = scores.best.clone()
     drawn = torch.zeros(len(requests), device=picked.device)
     allowed = _masked(scores.logits, requests)
+    shaped: dict[int, Tensor] = {}  # of requests that report alternatives, the distribution the token is drawn from
     for places in groups.values():
         sampling = requests[places[0]].sampling
         if allowed is scores.logits and sampling.greedy and not sampling.adjusts:
@@ -34,6 +35,8 @@ def choose_tokens(scores: Scores, requests: Sequence[Request]) -> list[TokenEven
         if sampling.adjusts:
             counts = torch.stack([requests[place].counts(logits.shape[1]) for place in places]).to(logits.device)
             logits = adjust(logits, counts, sampling)
+        if not sampling.greedy and any(requests[place].sampling.alternatives for place in places):
+            shaped |= zip(places, shape_distribution(logits, sampling), strict=True)
         noise = [0.0 if sampling.greedy else requests[place].noise() for place in places]
         uniform = torch.tensor(noise, dtype=torch.float64).to(logits.device)
         if whole:
@@ -41,11 +44,16 @@ def choose_tokens(scores: Scores, requests: Sequence[Request]) -> list[TokenEven
         else:
             picked[places], drawn[places] = choose(logits, sampling, uniform)
     own = scores.logits.gather(1, picked[:, None]).squeeze(1) - scores.log_total
+    tokens = picked.tolist()
     tops = _alternatives(scores, requests)
+    chances = [
+        shaped[place][[i for i, _ in top]].tolist() if place in shaped else [float(i == token) for i, _ in top]
+        for place, (token, top) in enumerate(zip(tokens, tops, strict=True))
+    ]
     return [
-        TokenEvent(request, token, logprob, sampled_logprob, top, request.take(token))
-        for request, token, logprob, sampled_logprob, top in zip(
-            requests, picked.tolist(), own.tolist(), drawn.tolist(), tops, strict=True
+        TokenEvent(request, token, logprob, sampled_logprob, top, chance, request.take(token))
+        for request, token, logprob, sampled_logprob, top, chance in zip(
+            requests, tokens, own.tolist(), drawn.tolist(), tops, chances, strict=True
         )
     ]
 

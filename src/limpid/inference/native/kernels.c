@@ -223,16 +223,15 @@ INLINE void finish(const Product *p, int row, const floats *total) {
 INLINE void multiply(const Product *p, int stored, int operand, int rows) {
     const int width = p->op->rows_in, step = stored == BFLOAT16 ? 2 : 1;
     const int bytes_a_step = LANES * (stored == INT8 ? 1 : 4);
-    const int64_t block = (int64_t)(width / step) * bytes_a_step;
     const int stride = p->call->strides[p->op->input];
     const int size = operand == BFLOAT16 ? 2 : 4;
     const char *x = (const char *)p->call->buffers[p->op->input] + (int64_t)p->first * stride * size;
     floats total[TILE_ROWS][BLOCKS], kept[TILE_ROWS][BLOCKS]; /* all indices constant: total stays in registers */
     EACH_SUM(r, b) total[r][b] = splat(0.0f);
     const char *w = p->tile;
-    for (int k = 0; k < width; k += step, w += bytes_a_step)
+    for (int k = 0; k < width; k += step, w += BLOCKS * bytes_a_step)
         EACH_SUM(r, b)
-            total[r][b] = accumulate(stored, operand, total[r][b], w + b * block, x + (int64_t)r * stride * size, k);
+            total[r][b] = accumulate(stored, operand, total[r][b], w + b * bytes_a_step, x + (int64_t)r * stride * size, k);
     EACH_SUM(r, b) kept[r][b] = total[r][b];
     for (int r = 0; r < rows; r++) finish(p, p->first + r, kept[r]);
 }

@@ -8,9 +8,32 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from limpid.parallel.hardware import advise_huge_pages
+
 LANES = 16
 """Outputs in a block: numbers of one vector register."""
 TILE = 4 * LANES
+
+
+class Arena:
+    """One stretch of memory for all weights of a model, in huge pages where Linux gives them: what is read whole for
+    every token then lies in hundreds of pages, not in tens of thousands.
+
+    Args:
+        size: bytes at most; what is not filled costs nothing.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._memory = torch.empty(size, dtype=torch.uint8)
+        advise_huge_pages(self._memory)
+        self._filled = 0
+
+    def keep(self, tensor: Tensor) -> Tensor:
+        """A copy of ``tensor`` in the arena."""
+        size = tensor.numel() * tensor.itemsize
+        place = self._memory[self._filled : self._filled + size].view(tensor.dtype).view(tensor.shape)
+        self._filled += -(-size // 64) * 64
+        return place.copy_(tensor)
 
 
 class Packed(NamedTuple):
@@ -21,18 +44,19 @@ class Packed(NamedTuple):
 
 
 def pack(weight: Tensor, *, int8: bool = False) -> Packed:
-    """(N, K) -> blocks of 16 outputs, their numbers of one k side by side (bfloat16: of a pair of k's).
+    """(N, K) -> tiles of 64 outputs: for each k (bfloat16: pair of k's) in turn, the numbers of all 64 side by side.
 
+    What is read for one tile is one stretch of memory, read from its beginning to its end.
     N is padded with zeros to whole tiles. int8: see `quantised`.
     """
     padded = pad(weight.detach())
-    blocks, width = len(padded) // LANES, padded.shape[1]
+    tiles, width = len(padded) // TILE, padded.shape[1]
     if int8:
         whole, scale = quantised(padded)
-        return Packed(whole.view(blocks, LANES, width).transpose(1, 2).contiguous(), scale)
+        return Packed(whole.view(tiles, TILE, width).transpose(1, 2).contiguous(), scale)
     if padded.dtype == torch.bfloat16:
-        return Packed(padded.view(blocks, LANES, width // 2, 2).transpose(1, 2).contiguous(), None)
-    return Packed(padded.float().view(blocks, LANES, width).transpose(1, 2).contiguous(), None)
+        return Packed(padded.view(tiles, TILE, width // 2, 2).transpose(1, 2).contiguous(), None)
+    return Packed(padded.float().view(tiles, TILE, width).transpose(1, 2).contiguous(), None)
 
 
 def quantised(weight: Tensor) -> tuple[Tensor, Tensor]:

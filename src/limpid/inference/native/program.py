@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from limpid.inference.native.library import Unsupported, multiplies_bfloat16
-from limpid.inference.native.packing import LANES, interleave, pack, pad
+from limpid.inference.native.packing import LANES, Arena, interleave, pack, pad
 from limpid.models.decoder import Decoder
 from limpid.nn.block import PostNormBlock, PreNormBlock
 from limpid.nn.feedforward import ACTIVATIONS, FeedForward, SwiGLU
@@ -71,6 +71,9 @@ class Program:
             LOGITS: config.vocab_size,
         }
         self._held: list[_Held] = []
+        numbers = sum(p.numel() for p in model.parameters()) + config.vocab_size * config.d_model  # a head may be tied
+        bytes_each = 4 if self.stored == FLOAT32 else 2
+        self._arena = Arena(numbers * bytes_each * 17 // 16 + 4 * config.context * config.d_model + 2**22)
         operations = self._assemble(model)
         self.operations = (Operation * len(operations))(*operations)
         self.cos, self.sin = self._turns(model)
@@ -168,7 +171,7 @@ class Program:
 
     def _keep(self, make: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
         """Memory of our own with what ``make`` gives, for as long as the program lives."""
-        own = tuple(tensor.clone() for tensor in make())
+        own = tuple(self._arena.keep(tensor) for tensor in make())
         self._held.append(_Held(own, make))
         return own
 
