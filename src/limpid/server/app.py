@@ -175,20 +175,19 @@ async def _read(state: State, request: Request, kind: type[B]) -> tuple[ServedMo
     models = state.ready()
     raw = await read_body(request, state.max_body_bytes)
     if len(raw) > _LONG:
-        body = await in_thread(_validated, kind, raw)
-    else:
-        body = _validated(kind, raw)
-    return models.find(body.model), body
+        return await in_thread(_understood, models, kind, raw)
+    return _understood(models, kind, raw)
 
 
-def _validated(kind: type[B], raw: bytes) -> B:
-    """A body that is in order, or ApiError 400."""
+def _understood(models: Catalogue, kind: type[B], raw: bytes) -> tuple[ServedModel, B]:
+    """The model that a body names, and the body where it is in order. Raises ApiError."""
     try:
         body = kind.model_validate(parse(raw))
     except ValidationError as error:
         raise for_validation(error) from None
+    model = models.find(body.model)
     body.check()
-    return body
+    return model, body
 
 
 def _takes(kind: type[ModelBody]) -> dict[str, Any]:

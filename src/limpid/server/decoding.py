@@ -94,7 +94,7 @@ class EngineRunner(Runner):
             ended = piece is not None and piece.finish is not None
             if ended:
                 self.engine.cancel(request)  # a stop string ends an answer that the engine would go on with
-                del self._asked[request]
+                self._asked.pop(request, None)  # its client may hang up in this very moment, which `_drop`s it
             if ended and answer.mask is not None and answer.mask.fault is not None:
                 self._fail([answer], bad_request(f"The schema became too complex: {answer.mask.fault}"))
             else:

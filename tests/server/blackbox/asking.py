@@ -132,7 +132,7 @@ def refused(response: httpx.Response, status: int, *, code: str | None = None, p
     return message
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait for a condition, looking often; AssertionError when the time is over."""
     deadline = time.monotonic() + seconds
     while not condition():

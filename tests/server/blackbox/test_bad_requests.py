@@ -18,7 +18,7 @@ JSON = {"Content-Type": "application/json"}
 def _soon_and_well_afterwards(http: httpx.Client, live: Live) -> Iterator[None]:
     began = time.perf_counter()
     yield
-    assert time.perf_counter() - began < 5, "refusing took too long"
+    assert time.perf_counter() - began < 10, "refusing took too long"  # a second on a machine that is not busy
     assert said(http, live.greedy(max_tokens=2)) is not None
 
 

@@ -37,11 +37,13 @@ def request_bytes(live: Live, body: dict[str, object] | None = None, *headers: s
     return "\r\n".join([*lines, *headers, "", ""]).encode() + content
 
 
-@pytest.mark.parametrize("header", [None, "Bearer wrong", "Bearer", "Basic c2stbGltcGlkLXRlc3Q=", "", "KEY"])
+@pytest.mark.parametrize(
+    "header", [None, "Bearer wrong", "Bearer", "Basic c2stbGltcGlkLXRlc3Q=", "Basic KEY", "", "KEY"]
+)
 def test_keys(live: Live, header: str | None) -> None:
     if live.key is None:
         pytest.skip("this server has no key")
-    headers = {} if header is None else {"Authorization": live.key if header == "KEY" else header}
+    headers = {} if header is None else {"Authorization": header.replace("KEY", live.key)}
     with httpx.Client(base_url=live.url, headers=headers) as stranger:
         refused(stranger.post(CHAT, json=live.chat()), 401, code="invalid_api_key")
         refused(stranger.get("/v1/models"), 401, code="invalid_api_key")
