@@ -49,10 +49,10 @@ class OptimSection(Section):
 def orthogonalise(stack: Tensor, dtype: torch.dtype, steps: int = 5) -> Tensor:
     """Nearest semi-orthogonal matrices, approximately, by a quintic Newton-Schulz iteration (Jordan et al. 2024).
 
-    Shapes: stack (N, R, C), all N at once; computed in ``dtype``. Singular values come out between about 0.7 and 1.2.
+    Shapes: stack (..., R, C), all at once; computed in ``dtype``. Singular values come out between about 0.7 and 1.2.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = stack.to(dtype)
+    x = stack.to(dtype).flatten(0, -3)
     tall = x.shape[-2] > x.shape[-1]
     if tall:
         x = x.mT
@@ -60,7 +60,7 @@ def orthogonalise(stack: Tensor, dtype: torch.dtype, steps: int = 5) -> Tensor:
     for _ in range(steps):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)  # a x + (b g + c g g) x
-    return x.mT if tall else x
+    return (x.mT if tall else x).reshape(stack.shape)
 
 
 class Muon(torch.optim.Optimizer):
