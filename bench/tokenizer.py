@@ -147,7 +147,7 @@ def rows_of(args: argparse.Namespace) -> list[Row]:
     for size in args.vocab_sizes if args.only in (None, "training") else ():
         question = {"what": "train", "corpus": "python", "megabytes": args.megabytes, "vocab_size": size, "threads": 2}
         name = f"BPE training, {args.megabytes:g} MB of Python to {size:,}"
-        rows.append(measured(name, "tokenizers", args.rounds, question, 0.9))
+        rows.append(measured(name, "tokenizers", args.rounds, question, 1.0))
     for corpus, (title, size) in CORPORA.items():
         if args.only not in (None, corpus):
             continue

@@ -156,20 +156,22 @@ def test_an_engine_answers_as_with_torch_and_takes_over_new_weights():
     assert answers(engine) == answers(twin)
 
 
-def test_without_a_compiler_torch_computes(monkeypatch):
-    library_module.library.cache_clear()
+def test_without_a_compiler_torch_computes_and_that_is_said_once(monkeypatch, caplog):
+    library_module.made.cache_clear()
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.delenv("CC", raising=False)
     with pytest.raises(Unsupported, match="no C compiler"):
         library_module.library()
     assert Engine(inference_copy(wide("llama"), torch.float32)).forward.name == "torch"
-    library_module.library.cache_clear()
+    assert [r.getMessage() for r in caplog.records if r.name == "limpid"] == [
+        "limpid: torch computes, more slowly: no C compiler is here (cc, gcc, clang)"
+    ]
+    library_module.made.cache_clear()
 
 
 def test_a_compiler_that_fails_is_quoted(monkeypatch, tmp_path):
-    library_module.library.cache_clear()
+    library_module.made.cache_clear()
     monkeypatch.setenv("LIMPID_CACHE_DIR", str(tmp_path))
-    monkeypatch.setenv("CC", f"{sys.executable} -c 'broken")
     broken = tmp_path / "cc"
     broken.write_text("#!/bin/sh\necho kernels.c: no such luck >&2\nexit 1\n")
     broken.chmod(0o755)
@@ -177,4 +179,4 @@ def test_a_compiler_that_fails_is_quoted(monkeypatch, tmp_path):
     with pytest.raises(Unsupported, match="no such luck"):
         library_module.library()
     assert not list((tmp_path / "native").iterdir())
-    library_module.library.cache_clear()
+    library_module.made.cache_clear()

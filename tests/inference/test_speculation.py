@@ -88,6 +88,33 @@ def test_a_model_that_drafts_for_itself_is_always_right():
     assert fewer <= steps / 3  # four tokens a step, but for the first of each answer and what is left at its end
 
 
+class Rising:
+    """Only tokens larger than the last one: a mask that follows the answer, as grammars do."""
+
+    def __init__(self) -> None:
+        self.last = -1
+
+    def allowed(self) -> torch.Tensor:
+        return torch.arange(97) > self.last
+
+    def take(self, token: int) -> None:
+        self.last = token
+
+
+def test_masks_hold_for_every_guess():
+    def answer(drafter: Drafter | None) -> list[int]:
+        found = engine("C kernels", drafter)
+        request = found.submit([5, 6], Sampling(temperature=1, seed=1, max_tokens=8), stop_ids={96}, mask=Rising())
+        while found.busy:
+            found.step()
+        return request.said
+
+    plain = answer(None)
+    assert plain == sorted(plain)
+    assert len(plain) > 1
+    assert answer(Oracle({0: plain})) == plain
+
+
 def test_prompt_lookup_guesses_what_followed_before():
     def guess(prompt: list[int], said: list[int], room: int = 9) -> list[int]:
         request = Request(prompt, Sampling(max_tokens=50), (), 0, 200)

@@ -638,8 +638,8 @@ static void *work(void *argument) {
     return 0;
 }
 
-/* Carry out a call's operations with so many threads, this one among them. Returns 0; 1: too many operations; 2: a thread
- * could not be started. Calls from several threads wait for each other. A process keeps the team it began with. */
+/* Carry out a call's operations with so many threads, this one among them, or with fewer where no more can be
+ * started. Returns 0; 1: too many operations. Calls from several threads wait for each other. A process keeps the team it began with. */
 int limpid_run(const Call *call, int threads) {
     if (call->operations > MOST_OPERATIONS) return 1;
     pthread_mutex_lock(&team.one_call);

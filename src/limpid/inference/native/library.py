@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
+import logging
 import os
 import platform
 import secrets
@@ -13,7 +14,10 @@ import subprocess
 from importlib import resources
 from pathlib import Path
 
+from limpid.core.errors import LimpidError
 from limpid.core.paths import cache_dir
+
+log = logging.getLogger("limpid")
 
 FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-pthread", "-w")
 COMPILERS = ("cc", "gcc", "clang")
@@ -24,7 +28,6 @@ class Unsupported(Exception):
     """The kernels cannot be had here, or not for this model; the text says why, and torch computes instead."""
 
 
-@functools.cache
 def library() -> ctypes.CDLL:
     """The compiled kernels.
 
@@ -33,6 +36,23 @@ def library() -> ctypes.CDLL:
     """
     if os.environ.get("LIMPID_NATIVE", "1") == "0":
         raise Unsupported("LIMPID_NATIVE=0 switches the C kernels off")
+    found = made()
+    if isinstance(found, Unsupported):
+        raise Unsupported(str(found))
+    return found
+
+
+@functools.cache
+def made() -> ctypes.CDLL | Unsupported:
+    """The library, or why there is none, which is tried and told once a process."""
+    try:
+        return _load()
+    except Unsupported as reason:
+        log.warning("limpid: torch computes, more slowly: %s", reason)
+        return reason
+
+
+def _load() -> ctypes.CDLL:
     source = resources.files("limpid.inference.native").joinpath("kernels.c").read_text(encoding="utf-8")
     compiler = os.environ.get("CC") or next((name for name in COMPILERS if shutil.which(name)), None)
     if compiler is None:
@@ -42,7 +62,7 @@ def library() -> ctypes.CDLL:
     try:
         path = _compiled(source, command)
         found = ctypes.CDLL(str(path))
-    except OSError as err:
+    except (OSError, LimpidError) as err:
         raise Unsupported(f"the C kernels could not be made or loaded ({err})") from err
     found.limpid_run.argtypes = [ctypes.c_void_p, ctypes.c_int]
     found.limpid_run.restype = ctypes.c_int
