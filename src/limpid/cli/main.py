@@ -23,7 +23,7 @@ from limpid.core.errors import LimpidError, did_you_mean
 
 VERBS: dict[str, str] = {
     "demo": "The whole line in ten minutes: tokenizer, pretraining, fine-tuning, RL, report.",
-    "data": "List the catalogue of data sets, or fetch one.",
+    "data": "List the catalogue of data sets, fetch one, or inspect what a stage learns from.",
     "tokenize": "Train a tokenizer, use any, or compare the kinds on one sentence.",
     "pretrain": "Train a model on a corpus from a recipe.",
     "seq2seq": "Train a translator on sentence pairs.",
@@ -37,7 +37,7 @@ VERBS: dict[str, str] = {
     "skipgram": "Learn word vectors from a text.",
     "embed": "Open a model's word vectors: neighbours, analogies, one-hot and dense, tests.",
     "import": "Bring a model in Hugging Face's form into a run.",
-    "export": "Write a run for transformers and vLLM, for llama.cpp, or as two files.",
+    "export": "Write a run for transformers and vLLM, for peft, for llama.cpp, or as two files.",
     "runs": "List the runs, or show one.",
     "models": "List model families and presets: parameters, and the memory they need.",
 }

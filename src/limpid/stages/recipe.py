@@ -9,6 +9,7 @@ from pydantic import Field
 
 from limpid.checkpoint.store import CheckpointSection
 from limpid.core.recipe import Section
+from limpid.models.lora import LoraSection
 from limpid.models.registry import ModelSection
 from limpid.nn.task_heads import Pooling
 from limpid.parallel.hardware import compute_dtype
@@ -157,6 +158,7 @@ class Recipe(Section):
     model: ModelSection = ModelSection()
     train: TrainSection = TrainSection()
     optim: OptimSection = OptimSection()
+    lora: LoraSection = LoraSection()
     schedule: ScheduleSection = ScheduleSection()
     checkpoint: CheckpointSection = CheckpointSection()
     eval: EvalSection = EvalSection()
