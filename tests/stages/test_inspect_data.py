@@ -21,7 +21,7 @@ def recipe(tmp_path: Path, tiny_table: dict, monkeypatch: pytest.MonkeyPatch) ->
     section = {
         "path": write(tmp_path / "a.jsonl", rows),
         "too_long": "truncate",
-        "tokens_per_step": 64,
+        "tokens_per_step": 96,
         "text_share": 0,
     }
     (tmp_path / "tiny.toml").write_text(tomli_w.dumps(tiny_table | {"sft": section}))
@@ -44,7 +44,7 @@ def test_json_is_the_batch_of_the_step(recipe: str, tiny_table: dict, capsys: py
     tokenizer: Tokenizer = train(loaded.tokenizer, [text])
     talks, _ = talks_of(loaded.sft, chats_of(loaded.sft, 0), tokenizer, 32)
     batch = fine_tuning_batches(loaded.sft, talks, None, 32, 0)[2]  # type: ignore[arg-type]
-    assert len(said["rows"]) == len(batch.inputs) == 2
+    assert len(said["rows"]) == len(batch.inputs) == 3
     for row, targets, weights in zip(said["rows"], batch.targets.tolist(), batch.weights.tolist(), strict=True):
         tokens = [token for document in row["documents"] for token in document["tokens"][1:]]
         assert [token["id"] for token in tokens] == targets[: 32 - row["padding"]]

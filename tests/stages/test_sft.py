@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.stages.conftest import WORDS
 from tests.stages.test_training_run import ALONE, cut_back, weights
 
 from limpid.checkpoint import store
@@ -48,7 +49,8 @@ def summary_of(events: list) -> dict:
 
 @pytest.mark.parametrize("lora", [0, 4])
 def test_held_out_answers_are_measured_and_a_resume_is_exact(tmp_path, tiny_table, pretrained, lora):
-    rows = [talk(f"the cat {'sat ' * (n % 5)}{n % 7}on", "it was good" if n % 2 else "on a mat") for n in range(200)]
+    pairs = [f"{a} {b}" for a in WORDS[:14] for b in WORDS[:14]]
+    rows = [talk(pair, "it was good" if n % 2 else "on a mat") for n, pair in enumerate(pairs)]
     table = tiny_table | {"lora": {"rank": lora, "dropout": 0.1}}
     recipe = recipe_for(table, write(tmp_path / "a.jsonl", rows), dropout=0.1)
     events = list(sft(recipe, pretrained, tmp_path / "whole", ALONE))
@@ -68,10 +70,10 @@ def test_answers_learnt_by_heart_are_given_and_ended(tmp_path, tiny_table, pretr
     facts = {"the cat": "sat on a mat", "it was": "good", "mat": "猫 坐 在"}
     path = write(tmp_path / "a.jsonl", [talk(question, answer) for question, answer in facts.items()])
     table = tiny_table | {"eval": tiny_table["eval"] | {"every": 0}}
-    recipe = recipe_for(table, path, steps=150, text_share=0.0, lr_factor=1.0)
+    recipe = recipe_for(table, path, steps=300, text_share=0.0, lr_factor=1.0)
     events = list(sft(recipe, pretrained, tmp_path / "sft", ALONE))
     (started,) = [event for event in events if isinstance(event, Started)]
-    assert "too few conversations to hold any out" in started.note
+    assert "no conversation is held out" in started.note
     checkpoint = store.read(tmp_path / "sft")
     lm = LanguageModel(inference_copy(checkpoint.model, torch.float32), checkpoint.tokenizer)
     for question, answer in facts.items():
@@ -82,10 +84,9 @@ def test_answers_learnt_by_heart_are_given_and_ended(tmp_path, tiny_table, pretr
 
 
 def test_long_conversations_are_left_out_or_cut_and_it_is_said(tmp_path, tiny_table, pretrained):
-    long = talk("the cat", "sat " * 12)  # the context is 32 characters
-    endless = talk("it was " * 9, "good")
-    short = talk("the cat", "sat")
-    path = write(tmp_path / "a.jsonl", [short, long, endless])
+    rows = [talk("the cat", "sat"), talk("cat", "sat " * 12), talk("it was " * 9, "good")]  # context: 32 characters
+    rows += [talk(word, "on a mat") for word in WORDS]
+    path = write(tmp_path / "a.jsonl", rows)
     for too_long, words in (
         ("drop", ["2 are longer than model.context = 32: left out"]),
         (
@@ -104,12 +105,12 @@ def test_long_conversations_are_left_out_or_cut_and_it_is_said(tmp_path, tiny_ta
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([talk("it was " * 9, "good")], "nothing is left to learn from: .* longer than model.context = 32"),
+        ([talk("it was " * 9, "good")], "leaves nothing to learn from: .* longer than model.context = 32"),
         ([talk("the cat", "")], r"a.jsonl:1 \(assistant\) is empty"),
         ([{"messages": [talk("a", "b")["messages"][0]]}], r"a.jsonl:1 is by the user"),
         (
             [{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0}]}],
-            "nothing is left to learn from: .* all its answers weigh 0",
+            "leaves nothing to learn from: .* all its answers weigh 0",
         ),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -53,7 +53,7 @@ def inspect(
 
 
 def _print(found: Inspection, source: Path | None) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     origin = f"of {source}" if source else "learnt anew"
     console.print(f"[bold]{found.stage}[/], context {found.context}, tokenizer {origin} ({found.tokenizer})")
     console.print(", ".join(f"{name} {count:,}" for name, count in found.counts.items()))
@@ -84,8 +84,11 @@ def _print_document(console: Console, number: int, document: Document, *, packed
     alone = ", which sees none of the others" if packed else ""
     console.print(f"  document {number}{label}{alone}: {len(document.tokens)} tokens, {trained} trained", style="cyan")
     for state, tokens in runs(document.tokens):
-        line: Any = Text("|", style="dim").join(Text(_visible(token.text), style=STYLES[state]) for token in tokens)
-        console.print(Text.assemble((f"    {state:8}", STYLES[state]), line))
+        line = Text(f"    {state:8}", style="")
+        for place, token in enumerate(tokens):
+            line.append("|" if place else "", style="dim")
+            line.append(_visible(token.text), style=STYLES[state])
+        console.print(line)
 
 
 def _visible(text: str) -> str:

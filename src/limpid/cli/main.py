@@ -28,6 +28,7 @@ VERBS: dict[str, str] = {
     "pretrain": "Train a model on a corpus from a recipe.",
     "seq2seq": "Train a translator on sentence pairs.",
     "sft": "Fine-tune a model on conversations.",
+    "distill": "Train a smaller model on what a larger one knows.",
     "grpo": "Improve a chat model by reinforcement learning with a checkable reward.",
     "classify": "Turn a pretrained model into a classifier, or ask one.",
     "generate": "Continue a text, and show the probabilities if asked.",

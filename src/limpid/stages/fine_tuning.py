@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -58,11 +58,14 @@ def talks_of(
     """Rows of all splits, and what the user should know of them."""
     rows = {split: chat_rows(those, tokenizer, context, section.too_long) for split, those in chats.items()}
     held = {split: these if len(these.batch.inputs) else None for split, these in rows.items()}
-    if not len(rows["train"].batch.inputs):
-        raise LimpidError(f"{section.path} leaves no conversation to train on: all are held out. Bring more.")
     notes = [rows["train"].note(context)]
+    if not len(rows["train"].batch.inputs):
+        why = notes[0] or "all conversations are held out; bring more"
+        raise LimpidError(f"{section.path} leaves nothing to learn from: {why}.")
     if held["validation"] is None and section.path != EMBEDDED:
-        notes.append(f"{section.path} holds too few conversations to hold any out: the answers are not measured")
+        notes.append(
+            f"no conversation is held out ({section.path} has too few, or they do not fit): answers go unmeasured"
+        )
     return Talks(rows["train"], held["validation"], held["test"]), "; ".join(note for note in notes if note)
 
 
@@ -90,15 +93,19 @@ def fine_tuning_job(
     stores: dict[Split, TokenStore],
     talks: Talks | None,
     objective: Callable[[torch.dtype], Objective],
+    fresh: bool = False,
+    extra: Callable[[], Mapping[str, float]] = dict,
     note: str = "",
 ) -> Job:
-    """The job of training ``model`` on ``talks`` and text, by ``objective`` of the compute dtype.
+    """The job of training ``model`` on ``talks`` (None: on text alone), by ``objective`` of the compute dtype.
+
+    fresh: the model has learnt nothing yet. extra: more numbers for a step's line in the metrics.
 
     What is measured: bits per byte of the text; of the answers that were held out; where the conversations are
     limpid's own, how many answers are right.
     """
     config = model.config
-    model, _ = prepare_model(model, recipe, world, section.steps)
+    model, _ = prepare_model(model, recipe, world, section.steps, fresh=fresh)
     dtype = compute_dtype(recipe.train.dtype, world.device)
     seed = recipe.train.seed
     embedded = talks is not None and section.path == EMBEDDED
@@ -145,7 +152,7 @@ def fine_tuning_job(
         measure=measure,
         lower_is_better="wrong" if embedded else judged,
         sample=None,
-        extra=dict,
+        extra=extra,
         conclude=conclude,
         note=note,
     )

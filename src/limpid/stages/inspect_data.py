@@ -157,6 +157,15 @@ def _sft(recipe: Recipe, place: Place, scratch: Path, step: int, rows: int) -> I
     return _conversations("sft", recipe.sft, recipe, place, step, rows)
 
 
+def _distill(recipe: Recipe, place: Place, scratch: Path, step: int, rows: int) -> Inspection:
+    if recipe.distill.text_share == 1:
+        return _pretrain(recipe, place, scratch, step, rows)._replace(stage="distill")
+    found = _conversations("distill", recipe.distill, recipe, place, step, rows)
+    if recipe.distill.method == "answers":
+        found.notes.append("in training the last answer of each conversation is the teacher's, and no other is trained")
+    return found
+
+
 def _inspection(
     stage: str, place: Place, step: int, batch: Batch, counts: dict[str, int], notes: list[str]
 ) -> Inspection:
@@ -195,5 +204,9 @@ def runs(tokens: list[Token]) -> Iterator[tuple[State, list[Token]]]:
             begin = place
 
 
-STAGES: dict[str, Callable[[Recipe, Place, Path, int, int], Inspection]] = {"pretrain": _pretrain, "sft": _sft}
+STAGES: dict[str, Callable[[Recipe, Place, Path, int, int], Inspection]] = {
+    "pretrain": _pretrain,
+    "sft": _sft,
+    "distill": _distill,
+}
 """Stage -> what shows its rows."""

@@ -79,6 +79,26 @@ class SftSection(Section):
     decay: Annotated[float, Field(ge=0, le=1)] = 0.7
 
 
+class DistillSection(SftSection):
+    """As `SftSection`, with what a teacher says instead of what the data say.
+
+    teacher: its run. method: ``logits``: its distribution of every token, which needs its vocabulary; ``answers``: what
+    it says to the prompts of the conversations (Kim & Rush 2016), whatever its vocabulary.
+    temperature: both distributions are softened by it. share: of the divergence in the loss; the rest is the data's
+    cross-entropy (Hinton et al. 2015). text_share: 1 for a teacher of text that has seen no conversation.
+    prompts: how many are answered; answer_temperature: how answers are drawn, 0 for the most probable token.
+    """
+
+    teacher: str = ""
+    method: Literal["logits", "answers"] = "logits"
+    temperature: Annotated[float, Field(gt=0)] = 2.0
+    share: Annotated[float, Field(ge=0, le=1)] = 0.9
+    text_share: Annotated[float, Field(ge=0, le=1)] = 0.25
+    prompts: Count = 2000
+    answer_temperature: Annotated[float, Field(ge=0)] = 0.0
+    max_tokens: Count = 128
+
+
 class GrpoSection(Section):
     """prompts x samples answers a step; kl: weight of the divergence from the SFT model; max_kl stops the run.
 
@@ -163,6 +183,7 @@ class Recipe(Section):
     checkpoint: CheckpointSection = CheckpointSection()
     eval: EvalSection = EvalSection()
     sft: SftSection = SftSection()
+    distill: DistillSection = DistillSection()
     grpo: GrpoSection = GrpoSection()
     classify: ClassifySection = ClassifySection()
     seq2seq: Seq2SeqSection = Seq2SeqSection()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,9 +100,9 @@ def base_of(folder: Path) -> str | None:
 def read_adapter(folder: Path, model: Model) -> None:
     """Put the adapters in ``folder`` on ``model``.
 
-    Where ranks or scales differ from matrix to matrix, all become of the largest rank, filled up with zeros, and of
-    scale 1; where one matrix of theirs is several of ours, each takes its rows of b and the whole of a. The function is
-    the same.
+    Where ranks differ from matrix to matrix, all become of the largest, filled up with zeros; where scales differ, they
+    become part of the b's; where one matrix of theirs is several of ours, each takes its rows of b and the whole of a.
+    The function is the same.
 
     Raises:
         LimpidError: another kind of adapter than LoRA's, or tensors that do not fit this model; all are named.
@@ -123,9 +124,8 @@ def read_adapter(folder: Path, model: Model) -> None:
         raise LimpidError(f"{folder} does not fit the model: {'; '.join(sorted(faults)) or 'it holds no tensors'}.")
     pairs = {name: (a, b) for name, (a, b) in found.items() if a is not None and b is not None}
     scales = {name: _scale(config, name, len(a)) for name, (a, _) in pairs.items()}
-    ranks = {len(a) for a, _ in pairs.values()}
-    alike = len(set(scales.values())) == 1 and len(ranks) == 1
-    rank, scale = max(ranks), next(iter(scales.values())) if alike else 1.0
+    rank, first = max(len(a) for a, _ in pairs.values()), next(iter(scales.values()))
+    scale = first if all(math.isclose(first, other) for other in scales.values()) else 1.0
     targets = {part for name in pairs for part in places[name].parts}
     section = LoraSection(
         rank=rank,
