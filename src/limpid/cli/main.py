@@ -28,6 +28,8 @@ VERBS: dict[str, str] = {
     "pretrain": "Train a model on a corpus from a recipe.",
     "seq2seq": "Train a translator on sentence pairs.",
     "sft": "Fine-tune a model on conversations.",
+    "reward": "Train a reward model on pairs of answers.",
+    "dpo": "Improve a chat model on pairs of answers directly: DPO, IPO, KTO or ORPO.",
     "grpo": "Improve a chat model by reinforcement learning with a checkable reward.",
     "classify": "Turn a pretrained model into a classifier, or ask one.",
     "generate": "Continue a text, and show the probabilities if asked.",

@@ -4,8 +4,10 @@ A row of ``.jsonl``, ``.json`` or Parquet is one of
 
 - ``{"prompt", "chosen", "rejected"}``, each a text or a list of messages; answers given as whole dialogues repeat the
   prompt, which is then taken off them;
-- ``{"chosen", "rejected"}`` alone: two whole dialogues, as lists of messages or as hh-rlhf's text (turns that begin
-  with ``\n\nHuman:`` and ``\n\nAssistant:``; Bai et al. 2022), that differ in the last answer.
+- ``{"chosen", "rejected"}`` alone: two whole dialogues that differ in the last answer.
+
+Wherever a text stands for several turns it is hh-rlhf's: they begin with ``\n\nHuman:`` and ``\n\nAssistant:`` (Bai
+et al. 2022).
 """
 
 from __future__ import annotations
@@ -117,7 +119,9 @@ def _read(files: Sequence[Path], path: str) -> Read:
     left_out: Counter[str] = Counter()
     for file in files:
         if not file.name.lower().removesuffix(".gz").endswith((".jsonl", ".ndjson", ".json", ".parquet")):
-            raise LimpidError(f"{file} is no file of preferences: .jsonl or .json (or .gz of them) or .parquet is wanted.")
+            raise LimpidError(
+                f"{file} is no file of preferences: .jsonl or .json (or .gz of them) or .parquet is wanted."
+            )
         for record in records(file):
             found = _preference(record.fields, record.source)
             if isinstance(found, str):
@@ -157,7 +161,10 @@ def _preference(row: Mapping[str, Any], source: str) -> Preference | str:
 
 def _prompt(value: Any, source: str) -> tuple[Message, ...]:
     if isinstance(value, str):
-        value = [{"role": "user", "content": value}]
+        turns = list(_turns(value))  # hh-rlhf's text, up to the mark after which the assistant speaks
+        if turns and turns[-1]["role"] == "assistant" and not turns[-1]["content"]:
+            turns.pop()
+        value = turns or [{"role": "user", "content": value}]
     messages = _messages(value, "prompt", source)
     if messages[-1]["role"] != "user":
         raise LimpidError(
