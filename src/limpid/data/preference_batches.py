@@ -17,7 +17,7 @@ from limpid.text.tokenizer import Tokenizer
 
 
 class EncodedPreferences(NamedTuple):
-    """pairs: those that fit. chosen, rejected: ids up to the end of the answer's turn. too_long: how many did not fit."""
+    """pairs: those that fit. chosen, rejected: ids up to the end of the answer. too_long: how many did not fit."""
 
     pairs: list[Preference]
     chosen: list[Answered]

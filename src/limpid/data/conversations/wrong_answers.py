@@ -19,7 +19,7 @@ class Wrong(NamedTuple):
 
 
 def about_known(rng: random.Random, kind: str, asked: FunctionDoc, functions: Sequence[FunctionDoc]) -> Wrong:
-    """A wrong answer to a question of ``kind`` about ``asked``: others' facts (from ``functions``), or others of its own."""
+    """A wrong answer to a question of ``kind`` about ``asked``: facts of others of ``functions``, or other facts."""
     manners = _OF_KNOWN[kind]
     return _first_that_differs(
         rng, manners, ANSWERS[kind](asked), lambda make: make(rng, asked, _other(rng, asked, functions))
