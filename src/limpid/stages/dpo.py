@@ -25,8 +25,9 @@ from limpid.parallel.hardware import compute_dtype
 from limpid.stages.corpus import stores_of_line, test_split
 from limpid.stages.events import Event
 from limpid.stages.pairs import LOOKS, first, load_pairs
+from limpid.stages.preference_recipe import DpoSection
 from limpid.stages.questions import five_answers, full_measures, quick_measures
-from limpid.stages.recipe import DpoSection, Recipe
+from limpid.stages.recipe import Recipe
 from limpid.stages.training_run import Job, prepare_model, train_stage
 from limpid.training.objectives.preference import PreferenceLoss, read_answers
 from limpid.training.optim import OptimSection, build_optimizers

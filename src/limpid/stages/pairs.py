@@ -14,8 +14,8 @@ from limpid.data.preference_batches import EncodedPreferences, encode_preference
 from limpid.data.preferences import Preference, preference_splits
 from limpid.inference.engine import Engine
 from limpid.rollout.sampled_pairs import sampled_pairs
+from limpid.stages.preference_recipe import DpoSection, RewardSection
 from limpid.stages.questions import dialogues
-from limpid.stages.recipe import DpoSection, RewardSection
 from limpid.text.tokenizer import Tokenizer
 
 LOOKS = 400

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from limpid.core.paths import atomic_write_text
-from limpid.stages.recipe import RewardSection
+from limpid.stages.preference_recipe import RewardSection
 
 
 def write_report(folder: Path, section: RewardSection, found: Mapping[str, Any]) -> None:
