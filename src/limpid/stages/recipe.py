@@ -60,13 +60,16 @@ class EvalSection(Section):
 
 
 class SftSection(Section):
-    """path: conversations (``python-docs``, or a JSONL file). conversations: how many to draw from python-docs.
+    """path: conversations: ``python-docs``, a file, folder or glob, a folder of the data folders, or hub:OWNER/NAME.
 
-    text_share: part of each batch that is pretraining text, against forgetting. dropout: instead of the model's.
+    conversations: how many to draw from python-docs. too_long: conversations longer than the context are left out, or
+    lose their end. text_share: part of each batch that is pretraining text, against forgetting. dropout: instead of
+    the model's.
     """
 
     path: str = "python-docs"
     conversations: Count = 40_000
+    too_long: Literal["drop", "truncate"] = "drop"
     steps: Count = 400
     tokens_per_step: Count = 4096
     lr_factor: Annotated[float, Field(gt=0)] = 0.5
