@@ -31,6 +31,7 @@ VERBS: dict[str, str] = {
     "reward": "Train a reward model on pairs of answers.",
     "dpo": "Improve a chat model on pairs of answers directly: DPO, IPO, KTO or ORPO.",
     "grpo": "Improve a chat model by reinforcement learning with a checkable reward.",
+    "compare": "Ask several runs the same questions: who wins, and what was forgotten.",
     "classify": "Turn a pretrained model into a classifier, or ask one.",
     "generate": "Continue a text, and show the probabilities if asked.",
     "translate": "Translate lines with a trained translator.",

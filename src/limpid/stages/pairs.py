@@ -49,6 +49,7 @@ def load_pairs(
         LimpidError: as `preference_splits`; or no pair of a split fits the context.
     """
     left_out: Counter[str] = Counter()
+    key = "reward.path" if isinstance(section, RewardSection) else "dpo.path"
     if section.path == "python-docs":
         stream = dialogues(seed)
         splits: dict[Split, list[Preference]] = {
@@ -57,7 +58,7 @@ def load_pairs(
             "test": [stream.preferences(i, "test") for i in range(section.test_pairs)],
         }
     else:
-        splits, left_out = preference_splits(section.path)
+        splits, left_out = preference_splits(section.path, key)
     notes = [f"{count} pairs left out ({reason})" for reason, count in sorted(left_out.items())]
     if section.sampled:
         found = _sampled(section, seed, tokenizer, folder, engine)
