@@ -37,7 +37,7 @@ def of_conversations(conversations: Sequence[Conversation]) -> list[Question]:
 
 
 def read_prompts(file: Path) -> list[Question]:
-    """The prompts of a file: of plain text one a line; else rows with a ``prompt`` (or question, instruction, messages).
+    """The prompts of a file: plain text, one a line; or rows with a ``prompt`` (or question, instruction, messages).
 
     A row's ``answer`` (or expected, completion, response, output), or the assistant's message that ends ``messages``,
     is the right answer, compared but for outer white space; ``kind`` or ``source`` is its kind.

@@ -16,6 +16,7 @@ from limpid.checkpoint.store import Checkpoint
 from limpid.core.errors import LimpidError
 from limpid.core.recipe import parse
 from limpid.data import token_store
+from limpid.data.conversations import Grade
 from limpid.data.token_store import TokenStore
 from limpid.evaluation.bits_per_byte import score_text
 from limpid.evaluation.bootstrap import mean_interval
@@ -66,7 +67,7 @@ class Answered(NamedTuple):
     stage: str
     parameters: int
     answers: list[str]
-    grades: list[str | None]
+    grades: list[Grade | None]
     rewards: list[float] | None
     bits_per_byte: dict[str, float] | None
 
@@ -77,7 +78,7 @@ def compare(runs: Mapping[str, Path], plan: Plan) -> Iterator[str | dict[str, An
     runs: name -> run, checkpoint or line of stages, the first the one that others are measured against.
 
     Raises:
-        LimpidError: fewer than two runs, a run that is not there or answers nothing, or a judge that is no reward model.
+        LimpidError: fewer than two runs, a run that is not there, or a judge that is no reward model.
     """
     if len(runs) < 2:
         raise LimpidError("a comparison needs two runs or more.")
@@ -116,8 +117,6 @@ def compare(runs: Mapping[str, Path], plan: Plan) -> Iterator[str | dict[str, An
 
 
 def answer_questions(
-    engine: Engine, checkpoint: Checkpoint[Decoder], questions: Sequence[Question], plan: Plan
-) -> list[str]:
     engine: Engine, checkpoint: Checkpoint[Decoder], questions: Sequence[Question], plan: Plan
 ) -> list[str]:
     """Each question's answer, in order. A model that was only pretrained continues the bare question instead."""
@@ -237,7 +236,7 @@ def _wins(found: Sequence[Answered]) -> list[dict[str, Any]]:
 
 
 def _scores(run: Answered) -> list[float] | None:
-    graded = [SCORES[g] for g in run.grades if g is not None]  # type: ignore[index]
+    graded = [SCORES[g] for g in run.grades if g is not None]
     return graded or None
 
 

@@ -77,7 +77,8 @@ def _wins(found: Mapping[str, Any]) -> str:
         "<p>The share of questions that the first model answers better than the second, a tie counting half; "
         "95% intervals over the questions, each drawn with both answers. 50% is a draw.</p>\n"
         '<div class="wide" role="region" tabindex="0" aria-label="Win rates"><table class="numbers">'
-        f'<thead><tr><th scope="col">Pair</th>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>\n</section>'
+        f'<thead><tr><th scope="col">Pair</th>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+        "\n</section>"
     )
 
 

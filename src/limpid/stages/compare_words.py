@@ -20,9 +20,9 @@ MEASURES = (
 NOTES = (
     (
         "Win rate",
-        "For every question the two answers are put side by side: the better one gets 1, a tie 1/2 each. The judge is a "
-        "reward model, best one that none of the models was trained by; what can be checked is right over admitted over "
-        "wrong.",
+        "For every question the two answers are put side by side: the better one gets 1, a tie 1/2 each. The judge is "
+        "a reward model, best one that none of the models was trained by; what can be checked is right over admitted "
+        "over wrong.",
     ),
     (
         "[low, high]",
@@ -41,7 +41,8 @@ def headline(found: Mapping[str, Any]) -> str:
     judged = f", judged by {found['judge']}" if found["judge"] else ""
     how = "greedy answers" if not found["temperature"] else f"answers drawn at temperature {found['temperature']:g}"
     names = [run["name"] for run in found["runs"]]
-    return f"{', '.join(names[:-1])} and {names[-1]}: {how} to {found['questions']:,} questions ({found['prompts']}){judged}."
+    asked = f"{found['questions']:,} questions ({found['prompts']})"
+    return f"{', '.join(names[:-1])} and {names[-1]}: {how} to {asked}{judged}."
 
 
 def cells(name: str, measure: Mapping[str, float]) -> tuple[str, str]:
