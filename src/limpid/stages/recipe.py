@@ -13,6 +13,7 @@ from limpid.models.lora import LoraSection
 from limpid.models.registry import ModelSection
 from limpid.nn.task_heads import Pooling
 from limpid.parallel.hardware import compute_dtype
+from limpid.stages.preference_recipe import DpoSection, RewardSection
 from limpid.text.task_inputs import Form
 from limpid.text.tokenizer import TokenizerSection
 from limpid.training.optim import OptimSection
@@ -184,6 +185,8 @@ class Recipe(Section):
     eval: EvalSection = EvalSection()
     sft: SftSection = SftSection()
     distill: DistillSection = DistillSection()
+    reward: RewardSection = RewardSection()
+    dpo: DpoSection = DpoSection()
     grpo: GrpoSection = GrpoSection()
     classify: ClassifySection = ClassifySection()
     seq2seq: Seq2SeqSection = Seq2SeqSection()

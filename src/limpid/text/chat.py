@@ -104,3 +104,26 @@ def check_messages(messages: Sequence[Message]) -> None:
         calls = message["role"] == "assistant" and message.get("tool_calls")
         if not isinstance(message.get("content"), str) and not (calls and message.get("content") is None):
             raise LimpidError(f"message {number} has no text in 'content'.")
+
+
+class Answered(NamedTuple):
+    """ids up to the end of the last answer's turn, which begins at ``start``: the answer is ``ids[start:]``."""
+
+    ids: list[int]
+    start: int
+
+
+def answered(tokenizer: Tokenizer, messages: Sequence[Message], answer: str) -> Answered:
+    """Token ids of a conversation that ``answer`` ends: its words and the end of its turn are the last ids.
+
+    Raises:
+        LimpidError: as `render`; or the chat template does not say which tokens are the answer's.
+    """
+    ids, weights = render(tokenizer, [*messages, {"role": "assistant", "content": answer}])
+    end = max((place for place, weight in enumerate(weights) if weight), default=-1) + 1
+    start = end
+    while start and weights[start - 1]:
+        start -= 1
+    if start == end:
+        raise LimpidError("the model's chat template does not tell the assistant's tokens from the others.")
+    return Answered(ids[:end], start)
