@@ -117,7 +117,9 @@ def _read(files: Sequence[Path], path: str) -> Read:
     left_out: Counter[str] = Counter()
     for file in files:
         if not file.name.lower().removesuffix(".gz").endswith((".jsonl", ".ndjson", ".json", ".parquet")):
-            raise LimpidError(f"{file} is no file of preferences: .jsonl or .json (or .gz of them) or .parquet is wanted.")
+            raise LimpidError(
+                f"{file} is no file of preferences: .jsonl or .json (or .gz of them) or .parquet is wanted."
+            )
         for record in records(file):
             found = _preference(record.fields, record.source)
             if isinstance(found, str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from limpid.core.errors import LimpidError
@@ -39,12 +39,26 @@ class Stream(Protocol):
 
 class Questions(NamedTuple):
     """training: what answers are drawn for. demonstrations: questions whose expected answers may be shown. held_out:
-    none of them is in training. note: what the user should know."""
+    none of them is in training."""
 
     training: Stream
     demonstrations: Stream
     held_out: Sequence[Question]
-    note: str = ""
+
+    def only(self, fits: Callable[[Question], bool]) -> tuple[Questions, int]:
+        """Without the rows of files that do not fit, and how many those were.
+
+        Raises:
+            LimpidError: none is left to train or to evaluate on.
+        """
+        training, demonstrations = _only(self.training, fits), _only(self.demonstrations, fits)
+        held_out = [question for question in self.held_out if fits(question)]
+        dropped = len(self.held_out) - len(held_out)
+        if isinstance(training, _Rows) and isinstance(self.training, _Rows):
+            dropped += len(self.training.rows) - len(training.rows)
+            if not training.rows or not held_out:
+                raise LimpidError(f"{dropped} prompts are too long for the model's context, and none is left.")
+        return Questions(training, demonstrations, held_out), dropped
 
 
 def read_questions(path: str, held_out: str | None, seed: int) -> Questions:
@@ -111,11 +125,15 @@ class _Dialogues:
         return of_conversation(self._ask(index))
 
 
+def _only(stream: Stream, fits: Callable[[Question], bool]) -> Stream:
+    return _Rows(list(filter(fits, stream.rows)), stream.seed) if isinstance(stream, _Rows) else stream
+
+
 class _Rows:
     """Each row once an epoch, in an order drawn from (seed, epoch)."""
 
     def __init__(self, rows: Sequence[Question], seed: int) -> None:
-        self.rows = rows
+        self.rows, self.seed = rows, seed
         self._order = EpochOrder(len(rows), seed, "questions")
 
     def __getitem__(self, index: int) -> Question:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from limpid.core.errors import LimpidError
 
-
 T = TypeVar("T")
 
 

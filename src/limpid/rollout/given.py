@@ -46,8 +46,8 @@ def text(batches: Batches, coefficient: float) -> Mix:
         count = len(rows.inputs)
         return _weighted(
             AnswerBatch(
-                rows.inputs, rows.targets, rows.weights, torch.zeros(count, dtype=torch.bool), nothing, nothing, nothing,
-                nothing, nothing, torch.ones(count),
+                rows.inputs, rows.targets, rows.weights, torch.zeros(count, dtype=torch.bool), nothing, nothing,
+                nothing, nothing, nothing, torch.ones(count),
             ),
             coefficient,
         )  # fmt: skip

@@ -26,8 +26,8 @@ def greedy(engine: Engine, tokenizer: Tokenizer, questions: Sequence[Question], 
 def measured(
     engine: Engine, tokenizer: Tokenizer, panel: Panel, questions: Sequence[Question], max_tokens: int
 ) -> dict[str, Interval]:
-    """"held-out reward" (each of its parts too, where there are several), "exact" for the share of answers that are the
-    expected one, and "tokens" an answer: means with 95% intervals. Answers without a reward do not count."""
+    """Means with 95% intervals of "held-out reward" (each of its parts too, where there are several), "held-out exact",
+    the share of answers that are the expected one, and "held-out tokens". Answers without a reward do not count."""
     answers = greedy(engine, tokenizer, questions, max_tokens)
     texts = [said(tokenizer, answer) for answer in answers]
     judged = panel(

@@ -12,6 +12,7 @@ from limpid.core.recipe import Section
 from limpid.models.registry import ModelSection
 from limpid.nn.task_heads import Pooling
 from limpid.parallel.hardware import compute_dtype
+from limpid.stages.rl_recipe import GrpoSection, PpoSection
 from limpid.text.task_inputs import Form
 from limpid.text.tokenizer import TokenizerSection
 from limpid.training.optim import OptimSection
@@ -73,27 +74,6 @@ class SftSection(Section):
     text_share: Annotated[float, Field(ge=0, lt=1)] = 0.25
     warmup_steps: Whole = 20
     decay: Annotated[float, Field(ge=0, le=1)] = 0.7
-
-
-class GrpoSection(Section):
-    """prompts x samples answers a step; kl: weight of the divergence from the SFT model; max_kl stops the run.
-
-    demonstrations: right answers of the fine-tuning stream added to each step's batch, each with the advantage
-    ``imitation``, so that what is known is not lost (Ouyang et al. 2022 mix in pretraining text to the same end).
-    lr: of AdamW, for all weights: Muon would give the noise of few rewards full-sized steps in every direction.
-    """
-
-    steps: Count = 60
-    prompts: Count = 16
-    samples: Count = 8
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    max_tokens: Count = 48
-    lr: Annotated[float, Field(gt=0)] = 2e-4
-    demonstrations: Whole = 32
-    imitation: Annotated[float, Field(ge=0)] = 0.5
-    kl: Annotated[float, Field(ge=0)] = 0.05
-    max_kl: Annotated[float, Field(gt=0)] = 0.5
-    warmup_steps: Whole = 5
 
 
 class ClassifySection(Section):
@@ -159,6 +139,7 @@ class Recipe(Section):
     eval: EvalSection = EvalSection()
     sft: SftSection = SftSection()
     grpo: GrpoSection = GrpoSection()
+    ppo: PpoSection = PpoSection()
     classify: ClassifySection = ClassifySection()
     seq2seq: Seq2SeqSection = Seq2SeqSection()
 
@@ -170,5 +151,6 @@ class Recipe(Section):
                 "model": self.model.resolved(),
                 "train": self.train.model_copy(update={"dtype": dtype}),
                 "optim": self.optim.model_copy(update={"lr": self.optim.matrix_lr}),
+                "grpo": self.grpo.resolved(),
             }
         )

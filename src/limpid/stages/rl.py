@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
-from limpid.core.recipe import Section
 from limpid.data.answer_batch import AnswerBatch, rows_of
 from limpid.data.batches import TextBatches
 from limpid.data.questions import Question, Questions, read_questions
@@ -28,8 +26,9 @@ from limpid.rollout import given
 from limpid.rollout.credit import shared
 from limpid.rollout.guard import Guard
 from limpid.rollout.parity import parity
-from limpid.rollout.rewards.panel import Panel, Scorer
+from limpid.rollout.rewards.panel import Panel, RewardSection
 from limpid.rollout.rollouts import Credit, RolloutPlan, Rollouts
+from limpid.rollout.samples_log import SamplesLog
 from limpid.stages.corpus import stores_of_line, test_split
 from limpid.stages.held_out import answered, measured
 from limpid.stages.questions import five_answers, full_measures, quick_measures
@@ -76,12 +75,6 @@ class Method(NamedTuple):
     beside_lr: float = 0.0
 
 
-class RlState(NamedTuple):
-    """What is kept in a checkpoint besides the weights, and what is written to samples.jsonl."""
-
-    rollouts: Rollouts
-
-
 def rl_job(
     stage: str,
     recipe: Recipe,
@@ -102,7 +95,7 @@ def rl_job(
     answering = Engine(inference_copy(policy, dtype), rows=min(512, section.prompts * section.samples))
     stores = stores_of_line(recipe, tokenizer, folder / "tokens", checkpoint.path, world)
     questions, note = _fitting(read_questions(section.path, section.held_out, seed), section, tokenizer, config.context)
-    panel = Panel(section.rewards, section.unfinished, _scorer(dtype))
+    panel = Panel(section.rewards, section.unfinished, RewardScorer.load)
 
     def current() -> Engine:
         answering.refresh(policy)
@@ -182,39 +175,63 @@ def rl_job(
         measure=measure,
         lower_is_better="wrong" if embedded else "minus_reward",
         sample=None if embedded else lambda: _sample(rollouts),
-        extra=lambda: rollouts.measured | objective.measured(world.sum),
+        extra=batches.measured,
         conclude=conclude,
         note=". ".join(filter(None, [note, agreement])),
         beside=method.beside,
-        state=rollouts,
+        state=batches,
     )
 
 
+def rewarded_by(recipe: Recipe, stage: Literal["grpo", "ppo"], reward_model: Path | None) -> Recipe:
+    """The recipe with that reward model instead of the stage's rewards; as it is where there is none."""
+    if reward_model is None:
+        return recipe
+    rewards = (RewardSection(function="model", options={"path": str(reward_model)}),)
+    section: RlSection = getattr(recipe, stage)
+    return recipe.model_copy(update={stage: section.model_copy(update={"rewards": rewards})})
+
+
 class _Guarded:
-    """The rollouts, refused once the policy has left its bounds; some answers of each go to samples.jsonl."""
+    """The rollouts, refused once the policy has left its bounds; some answers of each go to samples.jsonl.
+
+    measured: of the rollout in use and of what was learnt from it so far, by all processes.
+    """
 
     def __init__(self, rollouts: Rollouts, objective: PolicyGradient, guard: Guard, folder: Path) -> None:
-        self.rollouts, self.objective, self.guard, self.folder = rollouts, objective, guard, folder
+        self.rollouts, self.objective, self.guard, self.world = rollouts, objective, guard, rollouts.world
+        self.samples = SamplesLog(folder) if self.world.leads else None
 
     def __getitem__(self, step: int) -> AnswerBatch:
         rollout, update = divmod(step, self.rollouts.plan.updates)
         if update == 0:
-            add_up = self.rollouts.world.sum
-            self.guard.check(rollout, self.objective.measured(add_up)["kl"], self.rollouts.measured.get("length"))
+            before = self.measured()
+            self.guard.check(rollout, before["kl"], before.get("length"))
             self.objective.reset()
             trim_memory()  # answers differ in length from step to step, and so do the buffers
         batch = self.rollouts[step]
-        if update == 0 and self.rollouts.world.leads:
-            self._log(step)
+        if update == 0 and self.samples is not None:
+            self.samples.write(step + 1, self.rollouts.samples)
         return batch
 
-    def _log(self, step: int) -> None:
-        path = self.folder / "samples.jsonl"
-        before = path.read_text(encoding="utf-8").splitlines() if path.exists() and step == 0 else None
-        mode = "w" if before is not None else "a"
-        with path.open(mode, encoding="utf-8") as file:
-            for sample in self.rollouts.samples:
-                file.write(json.dumps({"step": step + 1, **sample}, ensure_ascii=False) + "\n")
+    def measured(self) -> dict[str, float]:
+        return self.rollouts.measured | self.objective.measured(self._sums())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """For a resume; see `Rollouts.tensors`."""
+        length = torch.tensor(self.rollouts.measured.get("length", torch.nan))
+        return self.rollouts.tensors() | {"measured_sums": self._sums(), "measured_length": length}
+
+    def load_tensors(self, state: dict[str, Tensor]) -> None:
+        self.rollouts.load_tensors(state)
+        if self.world.leads:  # what all had seen is kept by one
+            self.objective.sums = state["measured_sums"]
+        if not state["measured_length"].isnan():
+            self.rollouts.measured = {"length": float(state["measured_length"])}
+
+    def _sums(self) -> Tensor:
+        sums = self.objective.sums.clone()
+        return self.world.sum(sums.to(self.world.device)).cpu() if self.world.size > 1 else sums
 
 
 def _parity(
@@ -230,9 +247,7 @@ def _parity(
     return str(parity(batch, token_logprobs(policy, batch, dtype, temperature, rows(batch)), dtype))
 
 
-def _fitting(
-    questions: Questions, section: RlSection, tokenizer: Tokenizer, context: int
-) -> tuple[Questions, str]:
+def _fitting(questions: Questions, section: RlSection, tokenizer: Tokenizer, context: int) -> tuple[Questions, str]:
     """Without the rows whose prompt leaves no room for an answer of max_tokens, and how many those were."""
     room = context - section.max_tokens
     if room < 1:
@@ -245,10 +260,6 @@ def _fitting(
     if not dropped:
         return left, ""
     return left, f"{dropped} prompts are longer than {room} tokens (context less max_tokens) and are left out"
-
-
-def _scorer(dtype: torch.dtype) -> Callable[[str], Scorer]:
-    return lambda path: RewardScorer.load(Path(path))
 
 
 def _sample(rollouts: Rollouts) -> tuple[str, str]:

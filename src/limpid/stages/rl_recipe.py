@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -86,7 +86,9 @@ class GrpoSection(RlSection):
     def _sound(self) -> GrpoSection:
         settings = self.settings
         if settings.kl_in == "loss" and settings.kl_estimator == "k1":
-            raise ValueError("kl_estimator = k1 is no term of a loss (its gradient is 0 on average): k3, exact, or kl_in")
+            raise ValueError(
+                "kl_estimator = k1 is no term of a loss (its gradient is 0 on average): k3, exact, or kl_in"
+            )
         if settings.kl_in == "reward" and settings.kl_estimator != "k1":
             raise ValueError('kl_in = "reward" takes kl_estimator = "k1"')
         alone = self.samples == 1 and settings.baseline in ("group", "leave_one_out")
@@ -125,8 +127,3 @@ class PpoSection(RlSection):
     discount: Annotated[float, Field(gt=0, le=1)] = 1.0
     smoothing: Annotated[float, Field(ge=0, le=1)] = 0.95
     whiten: bool = True
-
-
-def rewards_of_model(section: Any, path: str) -> Any:
-    """The section with the reward model at ``path`` instead of its rewards."""
-    return section.model_copy(update={"rewards": (RewardSection(function="model", options={"path": path}),)})

@@ -8,6 +8,7 @@ from typing import Any
 
 from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
+from limpid.data import addition
 from limpid.data.batches import Batch, Batches, MixedBatches, PackedBatches, TextBatches
 from limpid.data.chat_files import read_conversations
 from limpid.data.packing import pack
@@ -102,6 +103,8 @@ def _packed(recipe: Recipe, tokenizer: Tokenizer, config: DecoderConfig) -> tupl
     if recipe.sft.path == "python-docs":
         stream = dialogues(recipe.train.seed)
         conversations = [stream.training(i).messages for i in range(recipe.sft.conversations)]
+    elif recipe.sft.path == "addition":
+        conversations = addition.conversations(recipe.sft.conversations)
     else:
         conversations = list(read_conversations(recipe.sft.path))
     packed = pack((render(tokenizer, c) for c in conversations), config.context, tokenizer.end_of_text)

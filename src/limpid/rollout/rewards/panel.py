@@ -23,14 +23,14 @@ log = logging.getLogger("limpid")
 class RewardSection(Section):
     """One of the rewards that are added up.
 
-    function: one of limpid's (`own.FUNCTIONS`), ``file.py:function``, or ``model``, a trained reward model. weight: what
-    its value is multiplied by. options: keyword arguments of the function; of ``model``, path = the reward run.
+    function: one of limpid's (`own.FUNCTIONS`), ``file.py:function``, or ``model``, a trained reward model. weight:
+    what its value is multiplied by. options: keyword arguments of the function; of ``model``, path = the reward run.
     timeout_seconds, workers: of a user's function, for one call, and how many calls run at once.
     """
 
     function: str
     weight: float = 1.0
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
     workers: Annotated[int, Field(ge=1)] = 1
 
@@ -50,7 +50,7 @@ class Answered(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """reward: the weighted sum; NaN where one of its parts could not be had. parts: of each reward by name, unweighted."""
+    """reward: the weighted sum; NaN where one of its parts could not be had. parts: each reward by name, unweighted."""
 
     reward: float
     parts: dict[str, float]
@@ -143,11 +143,13 @@ def _judge(section: RewardSection, scorer: Callable[[str], Scorer] | None) -> Ju
         if set(section.options) != {"path"} or scorer is None:
             raise LimpidError("the reward 'model' needs its run: options = {path = \"runs/NAME/reward\"}.")
         model = scorer(str(section.options["path"]))
-        return lambda answers: model.score([(a.messages, a.text) for a in answers])
+        return lambda answers: _scored(model, answers)
     if ":" in name:
         return UserFunction(name, section.options, section.timeout_seconds, section.workers)
     if name not in FUNCTIONS:
-        raise LimpidError(f"no reward is called '{name}'.{did_you_mean(name, [*FUNCTIONS, 'model', 'FILE.py:FUNCTION'])}")
+        raise LimpidError(
+            f"no reward is called '{name}'.{did_you_mean(name, [*FUNCTIONS, 'model', 'FILE.py:FUNCTION'])}"
+        )
     function = FUNCTIONS[name]
     known = list(inspect.signature(function).parameters)[3:]
     for option in section.options:
@@ -157,6 +159,16 @@ def _judge(section: RewardSection, scorer: Callable[[str], Scorer] | None) -> Ju
     if missing := [option for option in required if option not in section.options]:
         raise LimpidError(f"the reward '{name}' needs the option '{missing[0]}'.")
     return lambda answers: [_value(function, answer, section.options) for answer in answers]
+
+
+def _scored(model: Scorer, answers: Sequence[Answered]) -> Sequence[float | str]:
+    pairs = [(answer.messages, answer.text) for answer in answers]
+    try:
+        return model.score(pairs)
+    except LimpidError as error:  # of one of them: too long for it, say
+        if len(pairs) == 1:
+            return [str(error)]
+        return [value for answer in answers for value in _scored(model, [answer])]
 
 
 def _value(function: Function, answer: Answered, options: dict[str, Any]) -> float | str:

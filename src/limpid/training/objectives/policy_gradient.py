@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -66,15 +65,15 @@ class PolicyGradient:
 
     def reset(self) -> None:
         """Forget what was measured."""
-        self._sums = torch.zeros(6, dtype=torch.float64)
+        self.sums = torch.zeros(6, dtype=torch.float64)
 
-    def measured(self, add_up: Callable[[Tensor], Tensor] = lambda sums: sums) -> dict[str, float]:
+    def measured(self, sums: Tensor | None = None) -> dict[str, float]:
         """Means over the drawn tokens since `reset`: "kl" from the reference and "entropy" in nats, "clip_fraction",
         "ratio" of new to old probability; given text does not count.
 
-        add_up: over the processes, each of which has seen its own rows.
+        sums: `sums` of all processes, added up; each has seen its own rows.
         """
-        tokens, kl, entropy, clipped, ratio, value = add_up(self._sums.clone()).tolist()
+        tokens, kl, entropy, clipped, ratio, value = (self.sums if sums is None else sums).tolist()
         names = {"kl": kl, "entropy": entropy, "clip_fraction": clipped, "ratio": ratio}
         if self.loss.value:
             names["value_loss"] = value
@@ -90,7 +89,7 @@ class PolicyGradient:
         if isinstance(model, ActorCritic) and self.loss.value:
             values = model.values(batch.inputs, hidden, self.dtype)[drawn]
             losses = value_loss(values, batch.values[drawn], batch.returns[drawn], self.loss.value_clip)
-            self._sums[5] += losses.detach().sum().double().cpu()
+            self.sums[5] += losses.detach().sum().double().cpu()
             total = total + self.loss.value * (batch.weights[drawn] * losses).sum()
         # Also where there is none: every process must compute the same graph.
         logprobs = _of(policy.head(hidden[given]).float().log_softmax(-1), batch.targets[given])
@@ -108,7 +107,7 @@ class PolicyGradient:
             outside = (ratio < 1 - loss.clip_low) | (ratio > 1 + loss.clip_high)
             clipped = outside if loss.clip_low or loss.clip_high else torch.zeros_like(outside)
             seen = (torch.ones_like(kl), kl, entropy, clipped, ratio)
-            self._sums[:5] += torch.stack([part.double().sum() for part in seen]).cpu()
+            self.sums[:5] += torch.stack([part.double().sum() for part in seen]).cpu()
         terms = surrogate - loss.entropy * entropy
         if loss.kl_in_loss and self.kl.coefficient:
             terms = terms + self.kl.coefficient * kl
