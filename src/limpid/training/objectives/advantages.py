@@ -25,7 +25,7 @@ def advantages_of(rewards: Tensor, baseline: Baseline, *, divide_std: bool = Fal
     An answer that stands alone has nothing to be compared with: its advantage is 0, but for ``none``.
     """
     there = ~rewards.isnan()
-    filled = rewards.nan_to_num(0.0)
+    filled = rewards.nan_to_num(0.0).double()  # equal rewards must differ from their mean by nothing
     dims = (1,) if baseline in ("group", "leave_one_out") else (0, 1)
     count = there.sum(dims, keepdim=True)
     total = filled.sum(dims, keepdim=True)
@@ -39,7 +39,7 @@ def advantages_of(rewards: Tensor, baseline: Baseline, *, divide_std: bool = Fal
     if divide_std:
         squares = torch.where(there, filled - mean, 0.0).square().sum(dims, keepdim=True)
         advantages = advantages / ((squares / (count - 1).clamp(min=1)).sqrt() + EPSILON)
-    return advantages.masked_fill(~there, torch.nan)
+    return advantages.masked_fill(~there, torch.nan).to(rewards.dtype)
 
 
 def generalised_advantages(
