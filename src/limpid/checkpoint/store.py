@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
@@ -22,7 +23,7 @@ from limpid.parallel.environment import World
 from limpid.text.tokenizer import Tokenizer
 
 FORMAT = 1
-STAGES = ("pretrain", "sft", "distill", "grpo")
+STAGES = ("pretrain", "sft", "distill", "grpo", "ppo")
 """Sub-runs of a demo folder, first to last."""
 
 
@@ -52,11 +53,15 @@ def write(
     tokenizer: Tokenizer,
     state: dict[str, Any],
     world: World,
-    optimizer_tensors: dict[str, Tensor] | None = None,
+    more: Mapping[str, dict[str, Tensor]] | None = None,
 ) -> None:
-    """Write a checkpoint at ``path``; every process writes its own part, the leader moves the whole into place."""
+    """Write a checkpoint at ``path``; every process writes its own part, the leader moves the whole into place.
+
+    more: what a resume needs besides the model, a file each: name -> tensors.
+    """
+    parts = {"model": _unique(model), **(more or {})}
     if not world.leads:
-        _write_parts(Path(world.tell("")), model, optimizer_tensors, world)
+        _write_parts(Path(world.tell("")), parts, world)
         return
     with atomic_directory(path) as folder:
         world.tell(str(folder))
@@ -65,7 +70,7 @@ def write(
             (folder / "lora.json").write_text(model.lora.model_dump_json(indent=1), encoding="utf-8")
         (folder / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")
         (folder / "state.json").write_text(json.dumps({"format": FORMAT, **state}, indent=1), encoding="utf-8")
-        _write_parts(folder, model, optimizer_tensors, world)
+        _write_parts(folder, parts, world)
         _write_sums(folder)
 
 
@@ -84,10 +89,9 @@ def _write_sums(folder: Path) -> None:
     (folder / "checksums.json").write_text(json.dumps(sums, indent=1), encoding="utf-8")
 
 
-def _write_parts(folder: Path, model: Model, optimizer_tensors: dict[str, Tensor] | None, world: World) -> None:
-    write_shard(folder, "model", _unique(model), world.rank, world.size)
-    if optimizer_tensors is not None:
-        write_shard(folder, "optimizer", optimizer_tensors, world.rank, world.size)
+def _write_parts(folder: Path, parts: Mapping[str, dict[str, Tensor]], world: World) -> None:
+    for name, tensors in parts.items():
+        write_shard(folder, name, tensors, world.rank, world.size)
     world.wait()
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from limpid.core.errors import LimpidError, did_you_mean
-from limpid.data import sources
+from limpid.data import addition, sources
 from limpid.data.catalogue import CATALOGUE, Entry, find_entry, find_layout
 from limpid.data.document import Document, Split
 from limpid.data.hub import open_hub
@@ -74,7 +74,8 @@ class Part:
 
 
 def resolve(name_or_path: str, *, text_key: str = "text") -> dict[Split, Iterable[Document]]:
-    """The splits of a corpus: ``python-docs``, a name of the catalogue, ``hub:OWNER/NAME``, or a file, folder or glob.
+    """The splits of a corpus: ``python-docs``, ``addition``, a name of the catalogue, ``hub:OWNER/NAME``, or a file,
+    folder or glob.
 
     * A folder whose file names say train, valid/val/validation/dev or test is split as they say; a split that is not
       there is taken from training (validation) or is the validation split (test).
@@ -89,6 +90,8 @@ def resolve(name_or_path: str, *, text_key: str = "text") -> dict[Split, Iterabl
     if name_or_path == "python-docs":
         built: dict[Split, Iterable[Document]] = importlib.import_module("limpid.data.python_docs").corpus()
         return built
+    if name_or_path == "addition":
+        return addition.corpus()
     if name_or_path.startswith("hub:"):
         return _hub(name_or_path, text_key)
     if any(entry.name == name_or_path for entry in CATALOGUE):

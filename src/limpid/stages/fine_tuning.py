@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from limpid.core.errors import LimpidError
+from limpid.data import addition
 from limpid.data.batches import Batches, MixedBatches, PackedBatches, TextBatches
 from limpid.data.chat_files import conversations
 from limpid.data.chat_layouts import Chat
@@ -49,6 +50,14 @@ def chats_of(section: SftSection, seed: int) -> dict[Split, Iterable[Chat]]:
         made = (stream.training(i).messages for i in range(section.conversations))
         train = (Chat([*map(dict, messages)], [], f"{EMBEDDED} {i}") for i, messages in enumerate(made))
         return {"train": train, "validation": (), "test": ()}
+    if section.path == "addition":
+        held_out = [
+            Chat([*map(dict, addition.conversation(*pair))], [], "addition") for pair in addition.sums(held_out=True)
+        ]
+        shown = (
+            Chat([*map(dict, messages)], [], "addition") for messages in addition.conversations(section.conversations)
+        )
+        return {"train": shown, "validation": held_out, "test": held_out}
     return conversations(section.path)
 
 
