@@ -85,6 +85,40 @@ def test_pretraining_and_colours(recipe: str, capsys: pytest.CaptureFixture[str]
     assert "\x1b[1;32ms\x1b[0m" in run(capsys, recipe, "--stage", "sft", "--rows", "9")
 
 
+@pytest.mark.parametrize("stage", ["reward", "dpo"])
+def test_pairs_of_answers(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], stage: str) -> None:
+    pairs = [{"prompt": "cat", "chosen": "it sat", "rejected": "it saw"} for _ in range(1)]
+    pairs += [
+        {"prompt": word, "chosen": "on", "rejected": "a"} for word in "the cat sat on a mat and saw that it was".split()
+    ]
+    path = write(tmp_path / "pairs.jsonl", pairs)
+    said = json.loads(run(capsys, recipe, f"{stage}.path={path}", "--rows", "99", "--json"))
+    assert said["stage"] == stage
+    rows = said["rows"]
+    assert len(rows) == said["counts"]["training pairs"]
+    for row in rows:
+        assert [document["label"] for document in row["documents"]] == ["chosen", "rejected"]
+        for document in row["documents"]:
+            states = [token["state"] for token in document["tokens"]]
+            texts = [token["text"] for token in document["tokens"]]
+            begin = texts.index("<|assistant|>") + 1 if stage == "dpo" else len(texts) - 1
+            assert states == ["masked"] * begin + ["trained"] * (len(texts) - begin)
+            assert texts[-1] == "<|end|>"
+
+
+@pytest.mark.parametrize("stage", ["grpo", "ppo"])
+def test_prompts_of_rollouts(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], stage: str) -> None:
+    path = write(
+        tmp_path / "q.jsonl", [{"question": f"{a} {b}", "answer": "on"} for a in ("cat", "mat") for b in ("a", "sat")]
+    )
+    said = json.loads(run(capsys, recipe, f"{stage}.path={path}", f"{stage}.max_tokens=8", "--json"))
+    (document,) = said["rows"][0]["documents"]
+    assert document["label"] == "a prompt; expected: on"
+    assert document["tokens"][-1]["text"] == "<|assistant|>"
+    assert {token["state"] for token in document["tokens"]} == {"masked"}
+    assert any("at most 8 tokens" in note for note in said["notes"])
+
+
 def test_mistakes(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Did you mean 'sft'?" in run(capsys, recipe, "--stage", "sftt", code=1)
     (tmp_path / "b.jsonl").write_text('{"messages": 3}\n')

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from limpid.stages.inspect_data import Document, Inspection
+    from limpid.stages.shown_rows import Document, Inspection
 
 STYLES = {"trained": "bold green", "masked": "dim"}
 SHOWN = 5
@@ -77,7 +77,7 @@ def _print(found: Inspection, source: Path | None) -> None:
 
 
 def _print_document(console: Console, number: int, document: Document, *, packed: bool) -> None:
-    from limpid.stages.inspect_data import runs
+    from limpid.stages.shown_rows import runs
 
     trained = sum(token.state == "trained" for token in document.tokens)
     label = f" ({document.label})" if document.label else ""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from limpid.core.errors import LimpidError, did_you_mean
-from limpid.data import addition, sources
+from limpid.data import sources
 from limpid.data.catalogue import CATALOGUE, Entry, find_entry, find_layout
 from limpid.data.document import Document, Split
 from limpid.data.hub import open_hub
@@ -25,6 +25,9 @@ from limpid.data.split_names import SPLIT_NAMES
 
 TWENTY = 20
 """A corpus is divided in twentieths: 18 for training, 1 for validation, 1 for the test."""
+
+BUILT_IN = {"python-docs": "limpid.data.python_docs", "addition": "limpid.data.addition"}
+"""Corpora that are made here: name -> the module that makes them."""
 
 MANY_DOCUMENTS = 20
 """From this many on whole documents go to one split; fewer are each cut."""
@@ -87,11 +90,9 @@ def resolve(name_or_path: str, *, text_key: str = "text") -> dict[Split, Iterabl
 
     Raises LimpidError at once for a name or path that does not exist or holds too little; for bad rows when read.
     """
-    if name_or_path == "python-docs":
-        built: dict[Split, Iterable[Document]] = importlib.import_module("limpid.data.python_docs").corpus()
+    if name_or_path in BUILT_IN:
+        built: dict[Split, Iterable[Document]] = importlib.import_module(BUILT_IN[name_or_path]).corpus()
         return built
-    if name_or_path == "addition":
-        return addition.corpus()
     if name_or_path.startswith("hub:"):
         return _hub(name_or_path, text_key)
     if any(entry.name == name_or_path for entry in CATALOGUE):

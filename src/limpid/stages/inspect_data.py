@@ -3,80 +3,31 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, NoReturn
 
 import torch
 
 from limpid.checkpoint import store
 from limpid.core.errors import LimpidError, did_you_mean
-from limpid.data.batches import Batch, PackedBatches, TextBatches
-from limpid.data.chat_rows import Unfit
+from limpid.data.batches import PackedBatches, TextBatches
+from limpid.data.preference_batches import PreferenceExamples
+from limpid.data.questions import read_questions
+from limpid.data.task_batches import TaskBatches
 from limpid.models.model import Model
 from limpid.parallel.environment import World
 from limpid.stages.corpus import stores_for, stores_of_line, tokenizer_for
 from limpid.stages.fine_tuning import chats_of, talks_of
+from limpid.stages.pairs import load_pairs
+from limpid.stages.preference_recipe import DpoSection, RewardSection
 from limpid.stages.recipe import Recipe, SftSection
+from limpid.stages.rl import fitting
+from limpid.stages.rl_recipe import RlSection
+from limpid.stages.shown_rows import Inspection, Row, document, rows_of
+from limpid.text.chat import prompt
 from limpid.text.tokenizer import Tokenizer
-
-State = Literal["trained", "masked"]
-
-
-class Token(NamedTuple):
-    """One token of a row; trained: the model learns to say it there."""
-
-    id: int
-    text: str
-    state: State
-
-
-class Document(NamedTuple):
-    """Tokens that see each other, and no others. label: what they are, where the stage knows more than one kind."""
-
-    tokens: list[Token]
-    label: str = ""
-
-
-class Row(NamedTuple):
-    """A row of the step's batch. padding: places at its end that hold nothing."""
-
-    number: int
-    documents: list[Document]
-    padding: int
-
-
-class Inspection(NamedTuple):
-    """rows: the first of those of the step. counts: over all the stage's rows (of one step, where they are endless).
-
-    truncated, dropped: what lost its end, and what is in no row. notes: what else there is to know.
-    """
-
-    stage: str
-    tokenizer: str
-    context: int
-    step: int
-    rows: list[Row]
-    counts: dict[str, int]
-    truncated: list[Unfit]
-    dropped: list[Unfit]
-    notes: list[str]
-
-    def as_json(self) -> dict[str, Any]:
-        """The same in plain values."""
-        rows = [
-            {
-                "number": row.number,
-                "padding": row.padding,
-                "documents": [
-                    {"label": document.label, "tokens": [token._asdict() for token in document.tokens]}
-                    for document in row.documents
-                ],
-            }
-            for row in self.rows
-        ]
-        unfit = {name: [each._asdict() for each in getattr(self, name)] for name in ("truncated", "dropped")}
-        return self._asdict() | {"rows": rows} | unfit
 
 
 class Place(NamedTuple):
@@ -124,7 +75,7 @@ def _pretrain(recipe: Recipe, place: Place, scratch: Path, step: int, rows: int)
         f"a step has {in_step} rows; every window of {place.context} tokens is read once an epoch",
         "the documents of a row are parted by the end-of-text token and see each other",
     ]
-    return _inspection("pretrain", place, step, batch.rows(0, rows), counts, notes)
+    return _inspection("pretrain", place, step, rows_of(batch.rows(0, rows), place.tokenizer), counts, notes)
 
 
 def _conversations(stage: str, section: SftSection, recipe: Recipe, place: Place, step: int, rows: int) -> Inspection:
@@ -149,7 +100,7 @@ def _conversations(stage: str, section: SftSection, recipe: Recipe, place: Place
         counts[f"{name} conversations"] = 0 if held is None else held.conversations - len(held.dropped)
     notes = [f"a step has {in_step - of_text} rows of conversations and {of_text} of the pretraining text"]
     notes += [note] if note else []
-    found = _inspection(stage, place, step, batch.rows(0, rows), counts, notes)
+    found = _inspection(stage, place, step, rows_of(batch.rows(0, rows), place.tokenizer), counts, notes)
     return found._replace(truncated=train.truncated, dropped=train.dropped)
 
 
@@ -166,47 +117,77 @@ def _distill(recipe: Recipe, place: Place, scratch: Path, step: int, rows: int) 
     return found
 
 
-def _inspection(
-    stage: str, place: Place, step: int, batch: Batch, counts: dict[str, int], notes: list[str]
+def _pairs(
+    stage: Literal["reward", "dpo"], recipe: Recipe, place: Place, scratch: Path, step: int, rows: int
 ) -> Inspection:
-    tokenizer = place.tokenizer
-    name = f"{tokenizer.kind}, {tokenizer.vocab_size} tokens"
-    rows = [_row(number, batch.rows(number, number + 1), tokenizer) for number in range(len(batch.inputs))]
+    section: RewardSection | DpoSection = getattr(recipe, stage)
+    notes = ["of both answers the tokens are trained, the one up and the other down"]
+    if stage == "reward":
+        notes = ["one number is learnt from each answer: that at its last token, which is marked as trained"]
+    if section.sampled:
+        notes.append(f"{section.sampled} questions will be answered by the model for more pairs; they are not shown")
+        section = section.model_copy(update={"sampled": 0})
+    pairs = load_pairs(section, recipe.train.seed, place.tokenizer, place.context, scratch, _no_engine)
+    notes += [pairs.note] if pairs.note else []
+    in_step = min(section.pairs_per_step, len(pairs.train.pairs))
+    batch = TaskBatches(PreferenceExamples(pairs.train), in_step, recipe.train.seed)[step]
+    shown = []
+    for number in range(min(rows, in_step)):
+        documents = []
+        for label, ids, length, start in zip(
+            ("chosen", "rejected"), batch.inputs[number], batch.lengths[number], batch.starts[number], strict=True
+        ):
+            trained_from = int(length) - 1 if stage == "reward" else int(start)
+            documents.append(document(place.tokenizer, ids[: int(length)].tolist(), trained_from, label))
+        shown.append(Row(number, documents, 0))
+    counts = {
+        "training pairs": len(pairs.train.pairs),
+        "validation pairs": len(pairs.validation.pairs),
+        "test pairs": len(pairs.test.pairs),
+        "pairs a step": in_step,
+        "dropped": pairs.train.too_long,
+    }
+    return _inspection(stage, place, step, shown, counts, notes)
+
+
+def _no_engine() -> NoReturn:
+    raise AssertionError("nothing is sampled where rows are only shown")
+
+
+def _prompts(
+    stage: Literal["grpo", "ppo"], recipe: Recipe, place: Place, scratch: Path, step: int, rows: int
+) -> Inspection:
+    section: RlSection = getattr(recipe, stage)
+    asked = read_questions(section.path, section.held_out, recipe.train.seed)
+    questions, note = fitting(asked, section, place.tokenizer, place.context)
+    shown = []
+    for number in range(min(rows, section.prompts)):
+        question = questions.training[step * section.prompts + number]
+        ids = prompt(place.tokenizer, question.messages)
+        label = "a prompt" if question.expected is None else f"a prompt; expected: {question.expected}"
+        shown.append(Row(number, [document(place.tokenizer, ids, len(ids), label)], 0))
+    notes = [
+        f"the model answers each prompt {section.samples} times with at most {section.max_tokens} tokens, which are "
+        "what is trained; the run's samples.jsonl keeps some of them"
+    ]
+    counts = {"prompts a step": section.prompts, "held-out prompts": len(questions.held_out)}
+    return _inspection(stage, place, step, shown, counts, [*notes, *([note] if note else [])])
+
+
+def _inspection(
+    stage: str, place: Place, step: int, rows: list[Row], counts: dict[str, int], notes: list[str]
+) -> Inspection:
+    name = f"{place.tokenizer.kind}, {place.tokenizer.vocab_size} tokens"
     return Inspection(stage, name, place.context, step, rows, counts, [], [], notes)
-
-
-def _row(number: int, row: Batch, tokenizer: Tokenizer) -> Row:
-    """A row's documents: the first token, which nothing foretells, and then every target with its weight."""
-    inputs, targets, weights = (part[0].tolist() for part in (row.inputs, row.targets, row.weights))
-    segments = [1] * len(inputs) if row.segments is None else row.segments[0].tolist()
-    documents: list[Document] = []
-    before = 0
-    for first, target, weight, segment in zip(inputs, targets, weights, segments, strict=True):
-        if segment == 0:
-            break
-        if segment != before:
-            documents.append(Document([_token(tokenizer, first, 0.0)]))
-            before = segment
-        documents[-1].tokens.append(_token(tokenizer, target, weight))
-    return Row(number, documents, segments.count(0))
-
-
-def _token(tokenizer: Tokenizer, token_id: int, weight: float) -> Token:
-    return Token(token_id, tokenizer.token_text(token_id), "trained" if weight else "masked")
-
-
-def runs(tokens: list[Token]) -> Iterator[tuple[State, list[Token]]]:
-    """Neighbours of one state together."""
-    begin = 0
-    for place in range(1, len(tokens) + 1):
-        if place == len(tokens) or tokens[place].state != tokens[begin].state:
-            yield tokens[begin].state, tokens[begin:place]
-            begin = place
 
 
 STAGES: dict[str, Callable[[Recipe, Place, Path, int, int], Inspection]] = {
     "pretrain": _pretrain,
     "sft": _sft,
     "distill": _distill,
+    "reward": partial(_pairs, "reward"),
+    "dpo": partial(_pairs, "dpo"),
+    "grpo": partial(_prompts, "grpo"),
+    "ppo": partial(_prompts, "ppo"),
 }
 """Stage -> what shows its rows."""

@@ -94,7 +94,7 @@ def rl_job(
     policy, _ = prepare_model(with_dropout(checkpoint.model, 0.0), recipe, world, 0)
     answering = Engine(inference_copy(policy, dtype), rows=min(512, section.prompts * section.samples))
     stores = stores_of_line(recipe, tokenizer, folder / "tokens", checkpoint.path, world)
-    questions, note = _fitting(read_questions(section.path, section.held_out, seed), section, tokenizer, config.context)
+    questions, note = fitting(read_questions(section.path, section.held_out, seed), section, tokenizer, config.context)
     panel = Panel(section.rewards, section.unfinished, RewardScorer.load)
 
     def current() -> Engine:
@@ -247,7 +247,7 @@ def _parity(
     return str(parity(batch, token_logprobs(policy, batch, dtype, temperature, rows(batch)), dtype))
 
 
-def _fitting(questions: Questions, section: RlSection, tokenizer: Tokenizer, context: int) -> tuple[Questions, str]:
+def fitting(questions: Questions, section: RlSection, tokenizer: Tokenizer, context: int) -> tuple[Questions, str]:
     """Without the rows whose prompt leaves no room for an answer of max_tokens, and how many those were."""
     room = context - section.max_tokens
     if room < 1:
