@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -84,6 +84,17 @@ class TaskExamples:
         return TaskBatch(inputs, lengths, torch.from_numpy(self.labels[np.asarray(picked)]))
 
 
+class Examples(Protocol):
+    """Examples of several token sequences each, of which some become a batch."""
+
+    @property
+    def sequences(self) -> Sequence[list[list[int]]]: ...
+
+    def __len__(self) -> int: ...
+
+    def batch(self, picked: Sequence[int]) -> Any: ...
+
+
 class TaskBatches:
     """``rows`` examples a step; every example once an epoch, in random order.
 
@@ -91,12 +102,12 @@ class TaskBatches:
     those of a random order, and so is the order of the pool's batches.
     """
 
-    def __init__(self, examples: TaskExamples, rows: int, seed: int) -> None:
+    def __init__(self, examples: Examples, rows: int, seed: int) -> None:
         self.examples, self.rows, self.seed = examples, min(rows, len(examples)), seed
         self._order = EpochOrder(len(examples), seed, "task")
         self._pool: tuple[int, list[list[int]]] | None = None
 
-    def __getitem__(self, step: int) -> TaskBatch:
+    def __getitem__(self, step: int) -> Any:
         number, place = divmod(step, POOL)
         if self._pool is None or self._pool[0] != number:
             first = number * POOL * self.rows
