@@ -52,7 +52,9 @@ def test_a_file_keeps_a_part_for_evaluation_and_gives_every_other_row_once_an_ep
     assert len(held) == 2
     assert len(set(epoch)) == 38
     assert not held & set(epoch)
-    assert [questions.training[i] for i in range(5)] == [read_questions(str(path), None, 0).training[i] for i in range(5)]
+    assert [questions.training[i] for i in range(5)] == [
+        read_questions(str(path), None, 0).training[i] for i in range(5)
+    ]
     fewer, dropped = questions.only(lambda q: len(q.messages[0]["content"]) == 2)  # q0 .. q9
     assert dropped == 30
     assert {fewer.training[i].expected for i in range(20)} <= {f"a{i}" for i in range(10)}

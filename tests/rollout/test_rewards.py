@@ -68,7 +68,7 @@ def test_the_final_number_of_gsm8k(text, number):
         assert final_number("", text + " or 99999", {"expected": str(number)}) == 0.0
 
 
-USER = '''
+USER = """
 import os, sys, time
 print("a line that is no answer")
 def score(prompt, answer, row, *, scale=1.0):
@@ -90,7 +90,7 @@ def score(prompt, answer, row, *, scale=1.0):
     return scale * len(answer) + row["bonus"]
 def broken(prompt, answer, row):
     raise RuntimeError("nothing works")
-'''
+"""
 
 
 @pytest.fixture
