@@ -74,7 +74,7 @@ def test_a_row_is_the_prompt_and_the_drawn_tokens_and_only_the_answer_is_weighte
     source = rollouts(tokenizer)
     answers = source.answers(0)
     batch = source[0]
-    assert batch.inputs.shape == (8, 32)
+    assert batch.inputs.shape == (8, 16)
     assert rows(batch) == sorted([*a.prompt, *a.drawn.ids] for a in answers)  # never text that was tokenised again
     assert any(tokenizer.encode(a.text) != a.drawn.ids for a in answers)  # which would have been something else
     for row in range(8):

@@ -22,6 +22,7 @@ from limpid.models.decoder import Decoder
 from limpid.models.registry import with_dropout
 from limpid.parallel.environment import World
 from limpid.parallel.hardware import compute_dtype, trim_memory
+from limpid.parallel.shard import settle
 from limpid.rollout import given
 from limpid.rollout.credit import shared
 from limpid.rollout.guard import Guard
@@ -244,7 +245,9 @@ def _parity(
         drawn=True,
         per_token={"logprobs": [a.drawn.logprobs for a in answers]},
     )
-    return str(parity(batch, token_logprobs(policy, batch, dtype, temperature, rows(batch)), dtype))
+    found = token_logprobs(policy, batch, dtype, temperature, rows(batch))
+    settle(policy)
+    return str(parity(batch, found, dtype))
 
 
 def fitting(questions: Questions, section: RlSection, tokenizer: Tokenizer, context: int) -> tuple[Questions, str]:
