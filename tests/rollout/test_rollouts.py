@@ -251,7 +251,7 @@ def test_the_divergence_in_the_reward_is_k1_times_its_coefficient(tokenizer):
     expected = {}
     for i, a in enumerate(answers):
         others = [worth[j] for j in range(8) if j // 4 == i // 4 and j != i]
-        expected[tuple([*a.prompt, *a.drawn.ids])] = worth[i] - sum(others) / 3
+        expected[(*a.prompt, *a.drawn.ids)] = worth[i] - sum(others) / 3
     for row in range(8):
         last = int(batch.lengths[row])
         ids = (int(batch.inputs[row, 0]), *batch.targets[row, :last].tolist())
