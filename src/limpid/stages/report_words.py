@@ -5,9 +5,18 @@ from __future__ import annotations
 import unicodedata
 from typing import Any, NamedTuple
 
-STAGES = ("tokenizer", "pretrain", "sft", "grpo")
-TITLES = {"tokenizer": "Tokenizer", "pretrain": "Pretraining", "sft": "Fine-tuning", "grpo": "Reinforcement learning"}
-AFTER = {"tokenizer": "tokenizer", "pretrain": "pretraining", "sft": "fine-tuning", "grpo": "RL"}
+STAGES = ("tokenizer", "pretrain", "sft", "reward", "grpo")
+TITLES = {
+    "tokenizer": "Tokenizer", "pretrain": "Pretraining", "sft": "Fine-tuning", "reward": "Reward model",
+    "grpo": "Reinforcement learning",
+}  # fmt: skip
+AFTER = {
+    "tokenizer": "tokenizer",
+    "pretrain": "pretraining",
+    "sft": "fine-tuning",
+    "reward": "reward model",
+    "grpo": "RL",
+}
 TAGLINES = {
     "pretrain": "it has only read, and continues text",
     "sft": "it has imitated right answers",
@@ -155,7 +164,9 @@ def stages_of(rows: list[Row]) -> list[str]:
 
 def story(stage: dict[str, Any], report: dict[str, Any]) -> str:
     """A sentence or two: what the stage is for, and what it changed, in its own numbers."""
-    tell = {"tokenizer": _tokenizer, "pretrain": _pretrain, "sft": _sft, "grpo": _grpo}[stage["name"]]
+    tell = {"tokenizer": _tokenizer, "pretrain": _pretrain, "sft": _sft, "reward": _reward, "grpo": _grpo}[
+        stage["name"]
+    ]
     text = tell(stage, {s["name"]: s for s in report["stages"]})
     return text if stage["finished"] else f"{text} It was cut short after step {stage['steps']}."
 
@@ -196,6 +207,14 @@ def _sft(stage: dict[str, Any], stages: dict[str, Any]) -> str:
         return f"{text}."
     forgot = "a little of that is forgotten" if after > before else "nothing of that is forgotten"
     return f"{text}. On plain text it went from {before:.2f} to {after:.2f} bits per byte: {forgot}."
+
+
+def _reward(stage: dict[str, Any], _: dict[str, Any]) -> str:
+    text = "Learns to tell the better of two answers, from pairs of them, and says so with a number"
+    accuracy = stage["measures"].get("accuracy")
+    if accuracy:
+        text += f": of pairs it has never seen it puts {percent(accuracy['value'], 1)} in the right order"
+    return f"{text}. It answers nothing itself: the next stage listens to it."
 
 
 def _grpo(stage: dict[str, Any], stages: dict[str, Any]) -> str:

@@ -185,11 +185,18 @@ def rl_job(
 
 
 def rewarded_by(recipe: Recipe, stage: Literal["grpo", "ppo"], reward_model: Path | None) -> Recipe:
-    """The recipe with that reward model instead of the stage's rewards; as it is where there is none."""
+    """The recipe with that reward model where the stage's rewards say ``model`` without a path; where none does,
+    instead of them all. As it is where there is none."""
     if reward_model is None:
         return recipe
-    rewards = (RewardSection(function="model", options={"path": str(reward_model)}),)
     section: RlSection = getattr(recipe, stage)
+    model = RewardSection(function="model", options={"path": str(reward_model)})
+    places = [r.function == "model" and not r.options for r in section.rewards]
+    rewards = tuple(
+        model.model_copy(update={"weight": reward.weight}) if here else reward
+        for reward, here in zip(section.rewards, places, strict=True)
+    )
+    rewards = rewards if any(places) else (model,)
     return recipe.model_copy(update={stage: section.model_copy(update={"rewards": rewards})})
 
 
