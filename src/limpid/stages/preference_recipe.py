@@ -17,15 +17,15 @@ class RewardSection(Section):
     """path: pairs of answers: ``python-docs``, or files of any layout that `limpid.data.preferences` reads.
 
     pairs: how many to draw from python-docs; test_pairs: how many of its held-out ones are measured. sampled: questions
-    of python-docs that the model at hand answers itself, ``samples`` times each at ``temperature``; what it gets wrong
-    becomes the worse answer of further pairs.
+    of python-docs (and of nothing else) that the model at hand answers itself, ``samples`` times each at
+    ``temperature``; what it gets wrong becomes the worse answer of further pairs.
     centring: weight of the square of the sum of a pair's two rewards, which holds them around 0.
     lr_factor: of the rates of ``optim``, rising for the share ``warmup`` of all steps and then falling linearly to 0.
     dropout: instead of the model's. baselines: whether length and words alone are measured on the same pairs.
     """
 
     path: str = "python-docs"
-    pairs: Count = 6000
+    pairs: Whole = 6000
     test_pairs: Count = 1500
     sampled: Whole = 0
     samples: Count = 4
@@ -49,9 +49,9 @@ class DpoSection(Section):
     """
 
     path: str = "python-docs"
-    pairs: Count = 4000
+    pairs: Whole = 0
     test_pairs: Count = 500
-    sampled: Whole = 0
+    sampled: Whole = 2000
     samples: Count = 4
     temperature: Annotated[float, Field(gt=0)] = 1.0
     epochs: Annotated[float, Field(gt=0)] = 1.0
