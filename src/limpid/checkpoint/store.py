@@ -21,7 +21,7 @@ from limpid.parallel.environment import World
 from limpid.text.tokenizer import Tokenizer
 
 FORMAT = 1
-STAGES = ("pretrain", "sft", "grpo")
+STAGES = ("pretrain", "sft", "dpo", "grpo")
 """Sub-runs of a demo folder, first to last."""
 
 

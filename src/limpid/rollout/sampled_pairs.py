@@ -12,6 +12,8 @@ from limpid.inference.sampler import Sampling
 from limpid.text.chat import prompt
 from limpid.text.tokenizer import Tokenizer
 
+NEEDLESS = "a needless admission"
+
 
 def sampled_pairs(
     engine: Engine,
@@ -25,10 +27,11 @@ def sampled_pairs(
 ) -> list[Preference]:
     """Ask every question ``samples`` times; each different wrong answer becomes the worse one of a pair.
 
-    The better one is the right answer, whatever was sampled. A known name that was always answered right gives the
-    right answer over an admission: pairs about made-up names alone would teach to admit everything. Other questions
-    that were always answered right give no pair, since there is nothing to unlearn; nor does a sample that did not end
-    within ``max_tokens``, since its end is not the model's. kind: the question's, and what is wrong.
+    The better one is the right answer, whatever was sampled. Questions that were always answered right give no pair,
+    since there is nothing to unlearn; nor does a sample that did not end within ``max_tokens``, since its end is not
+    the model's. But for balance, known names that were always answered right give the right answer over an admission,
+    until an admission is the worse answer as often as the better one: else it is learnt, or unlearnt, everywhere.
+    kind: the question's, and what is wrong.
     """
     sampling = Sampling(temperature=temperature, max_tokens=max_tokens, seed=integer(seed, "sampled pairs") >> 32)
     stop_ids = tokenizer.chat_stops
@@ -42,13 +45,15 @@ def sampled_pairs(
             else:
                 said[event.row].append(event.token_id)
     pairs: list[Preference] = []
+    known: list[Preference] = []
     for number, question in enumerate(questions):
         rows = range(number * samples, (number + 1) * samples)
         wrong = {tokenizer.decode(said[row]).strip() for row in rows if ended[row]}
         wrong = {text for text in wrong if text and grade(question, text) != "right"}
         if not wrong and question.kind in ASKED_OF_NAMES:
-            wrong = {ADMISSION}
+            known.append(Preference(question.prompt, question.expected, ADMISSION, f"{question.kind}: {NEEDLESS}"))
         for text in sorted(wrong):
-            manner = "a needless admission" if text == ADMISSION else "its own answer"
+            manner = NEEDLESS if text == ADMISSION else "its own answer"
             pairs.append(Preference(question.prompt, question.expected, text, f"{question.kind}: {manner}"))
-    return pairs
+    lacking = sum((pair.chosen == ADMISSION) - (pair.rejected == ADMISSION) for pair in pairs)
+    return [*pairs, *known[: max(0, lacking)]]

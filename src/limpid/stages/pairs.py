@@ -57,7 +57,9 @@ def load_pairs(
     if embedded:
         stream = dialogues(seed)
         splits: dict[Split, list[Preference]] = {
-            "train": [stream.preferences(i, "train") for i in range(section.pairs)],
+            "train": [
+                stream.preferences(i, "train") for i in range(section.first_pair, section.first_pair + section.pairs)
+            ],
             "validation": [stream.preferences(i, "validation") for i in range(LOOKS)],
             "test": [stream.preferences(i, "test") for i in range(section.test_pairs)],
         }
