@@ -5,21 +5,27 @@ from __future__ import annotations
 import unicodedata
 from typing import Any, NamedTuple
 
-STAGES = ("tokenizer", "pretrain", "sft", "reward", "grpo")
+STAGES = ("tokenizer", "pretrain", "sft", "reward", "dpo", "grpo")
 TITLES = {
-    "tokenizer": "Tokenizer", "pretrain": "Pretraining", "sft": "Fine-tuning", "reward": "Reward model",
+    "tokenizer": "Tokenizer",
+    "pretrain": "Pretraining",
+    "sft": "Fine-tuning",
+    "reward": "Reward model",
+    "dpo": "Preferences",
     "grpo": "Reinforcement learning",
-}  # fmt: skip
+}
 AFTER = {
     "tokenizer": "tokenizer",
     "pretrain": "pretraining",
     "sft": "fine-tuning",
-    "reward": "reward model",
+    "reward": "the reward model",
+    "dpo": "preferences",
     "grpo": "RL",
 }
 TAGLINES = {
     "pretrain": "it has only read, and continues text",
     "sft": "it has imitated right answers",
+    "dpo": "it has seen better and worse answers",
     "grpo": "it has been graded on its own answers",
 }
 GRADES = {"right": "✓", "admitted": "~", "wrong": "✗"}
@@ -164,9 +170,9 @@ def stages_of(rows: list[Row]) -> list[str]:
 
 def story(stage: dict[str, Any], report: dict[str, Any]) -> str:
     """A sentence or two: what the stage is for, and what it changed, in its own numbers."""
-    tell = {"tokenizer": _tokenizer, "pretrain": _pretrain, "sft": _sft, "reward": _reward, "grpo": _grpo}[
-        stage["name"]
-    ]
+    tell = {
+        "tokenizer": _tokenizer, "pretrain": _pretrain, "sft": _sft, "reward": _reward, "dpo": _dpo, "grpo": _grpo
+    }[stage["name"]]  # fmt: skip
     text = tell(stage, {s["name"]: s for s in report["stages"]})
     return text if stage["finished"] else f"{text} It was cut short after step {stage['steps']}."
 
@@ -210,11 +216,23 @@ def _sft(stage: dict[str, Any], stages: dict[str, Any]) -> str:
 
 
 def _reward(stage: dict[str, Any], _: dict[str, Any]) -> str:
-    text = "Learns to tell the better of two answers, from pairs of them, and says so with a number"
-    accuracy = stage["measures"].get("accuracy")
+    text = "A copy of the model learns to say which of two answers is better, as a number for each"
+    accuracy, error = stage["measures"].get("accuracy"), stage["measures"].get("calibration error")
     if accuracy:
-        text += f": of pairs it has never seen it puts {percent(accuracy['value'], 1)} in the right order"
-    return f"{text}. It answers nothing itself: the next stage listens to it."
+        text += f": it puts {percent(accuracy['value'], 1)} of held-out pairs in the right order"
+    if error:
+        text += f", and is off by {percent(error['value'], 1)} on average when it says how sure it is"
+    return f"{text}."
+
+
+def _dpo(stage: dict[str, Any], stages: dict[str, Any]) -> str:
+    text = "Sees a better and a worse answer to each question, and moves from the worse to the better one"
+    before = stages.get("sft", {}).get("measures", {}).get("unknown: wrong")
+    after = stage["measures"].get("unknown: wrong")
+    if before and after:
+        change = f"{percent(before['value'], 1)} to {percent(after['value'], 1)}"
+        text += f": wrong answers about names that do not exist went from {change}"
+    return f"{text}."
 
 
 def _grpo(stage: dict[str, Any], stages: dict[str, Any]) -> str:
