@@ -55,13 +55,14 @@ def serve(
     The address is printed when the models answer. SIGTERM or Ctrl-C lets running answers end; a second one does not.
     """
     from limpid.server.guard import LOOPBACK_HOSTS, Guard, is_loopback
-    from limpid.server.process import Server, bind, url_of
+    from limpid.server.process import Server, bind, run_loop, url_of
 
     key = _checked(host, api_key, allow_origin or [], public=not is_loopback(host))
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # what is no HTTP is the client's affair, not the log's
     logging.getLogger("limpid.access").setLevel(logging.INFO if log_requests else logging.WARNING)
     with bind(host, port) as sock:
+        from limpid.parallel.hardware import release_memory
         from limpid.server.app import State, make_app
         from limpid.server.loading import Sizes, make_ready, open_runs, place_of
         from limpid.server.models import Catalogue
@@ -81,12 +82,13 @@ def serve(
             models = []
             while opened:  # the float32 weights of a checkpoint are let go when its model is ready
                 models.append(await asyncio.to_thread(ready, opened.pop(0)))
+            release_memory()
             state.models = Catalogue(models)
             url = url_of(sock)
             names = ", ".join(model.name for model in models)
             typer.echo(f"limpid serves {names} at {url} (for clients: {url}/v1; what there is: {url}/docs)")
 
-        asyncio.run(server.run_with(sock, load))
+        run_loop(server.run_with(sock, load))
 
 
 def _checked(host: str, key: str | None, origins: list[str], *, public: bool) -> str | None:

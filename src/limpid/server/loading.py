@@ -129,14 +129,10 @@ def make_ready(opened: Opened, loop: asyncio.AbstractEventLoop, metrics: Metrics
         translator = Translator(model, tokenizer)
         runner = TranslatorRunner(translator, loop, numbers, rows=opened.rows, queue=opened.queue)
         return TranslatorModel(opened.name, runner, **about)
-
-    def make_engine() -> Engine:
-        engine = Engine(model, rows=opened.rows, int8=place.int8)
-        if place.draft is not None:
-            engine.drafter = drafter(place.draft, tokenizer, place.device, place.dtype)
-        engine.submit([tokenizer.end_of_text], Sampling(max_tokens=1))
-        engine.step()  # kernels are made ready for their shapes now, not while the first client waits
-        return engine
-
-    engines = EngineRunner(make_engine, loop, numbers, rows=opened.rows, queue=opened.queue)
+    engine = Engine(model, rows=opened.rows, int8=place.int8, alone=True)
+    if place.draft is not None:
+        engine.drafter = drafter(place.draft, tokenizer, place.device, place.dtype)
+    engine.submit([tokenizer.end_of_text], Sampling(max_tokens=1))
+    engine.step()  # kernels are made ready for their shapes now, not while the first client waits
+    engines = EngineRunner(engine, loop, numbers, rows=opened.rows, queue=opened.queue)
     return DecoderModel(opened.name, tokenizer, engines, **about)
