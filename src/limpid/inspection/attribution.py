@@ -124,7 +124,7 @@ def attribute(
         raise LimpidError(
             "an encoder's head is not linear in its states, so no logit can be shared out among its parts."
         )
-    trace._same_weights()
+    trace.check_weights()
     token_id = int(trace.logits(place).argmax()) if token is None else trace.token_id(token)
     other = None if against is None else trace.token_id(against)
     direction, constant = model.head.weight[token_id].double(), _bias(model.head, token_id)
@@ -160,7 +160,7 @@ def attribute(
         if isinstance(inside.block, SpeedrunBlock):
             own, start = inside.block.mix.double()
             direction, at_start = own * direction, at_start + start * direction
-    table = trace._embedded(stack)
+    table = trace.embedded(stack)
     table.pop("hook_full_embed")
     direction = through(
         embedding_norm(trace.subject, stack), sum(table.values(), torch.zeros(())), direction + at_start

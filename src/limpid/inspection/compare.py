@@ -60,7 +60,7 @@ def compare(first: Trace, second: Trace) -> Comparison:
         raise LimpidError(
             "the two traces are not of the same tokens; compare checkpoints of one tokenizer on one text."
         )
-    if first.names()["logits"] != second.names()["logits"]:
+    if first.subject.vocabulary != second.subject.vocabulary:
         raise LimpidError("the two models have vocabularies of different sizes; their predictions cannot be compared.")
     divergence, agree = [], []
     for at in range(0, len(first), PLACES):

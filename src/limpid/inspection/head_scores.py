@@ -62,8 +62,7 @@ def head_scores(trace: Trace, *, length: int | None = None, seed: int = 0) -> He
         for table in tables.values():
             table.append([])
         for head in range(trace.n_head):
-            with trace.lock:
-                own = trace.main.matrix(layer, head)
+            own = trace.main.matrix(layer, head)
             repeated = said_twice.main.matrix(layer, head)
             tables["previous"][-1].append(_mean(own, later, later - 1))
             tables["first"][-1].append(_mean(own, later, torch.zeros_like(later)))

@@ -49,7 +49,7 @@ def logit_lens(trace: Trace, count: int = 5, places: Sequence[int] | None = None
     """The lens at all places or some; every state goes through the model's final norm and head."""
     from limpid.inspection.trace import PLACES
 
-    trace._same_weights()
+    trace.check_weights()
     wanted = [trace.place(at) for at in places] if places is not None else list(range(len(trace)))
     final = torch.cat(
         [

@@ -26,6 +26,11 @@ class Subject(NamedTuple):
     original: Decoder | Encoder | EncoderDecoder
 
     @property
+    def vocabulary(self) -> int:
+        """Rows of the embedding table: the ids there are, an encoder's mask among them."""
+        return self.model.embedding.weight.shape[0]
+
+    @property
     def causal(self) -> bool:
         """Whether a state foretells the next token, and not the one at its place."""
         return not isinstance(self.model, Encoder)
@@ -72,7 +77,7 @@ def first_pass(
     return subject, stacks, hidden
 
 
-def embedded(subject: Subject, stack: Stack) -> dict[str, Tensor]:
+def what_enters(subject: Subject, stack: Stack) -> dict[str, Tensor]:
     """What is summed before the first block, by name, each (T, D); and the sum as it enters, normalised if it is."""
     model = subject.model
     ids = torch.tensor(stack.ids, device=model.embedding.weight.device)

@@ -69,9 +69,9 @@ class Effect(NamedTuple):
 
 def run_edited(trace: Trace, edits: Edits) -> Tensor:
     """Final states (T, D) of the traced text with edits made on the way."""
-    trace._same_weights()
+    trace.check_weights()
     memory = None
-    with trace.lock, torch.no_grad():
+    with torch.no_grad():
         if "encoder" in edits and "encoder" in trace.stacks:
             encoder = trace.stack("encoder")
             memory = encoder.norm(encoder.run(edits["encoder"]))

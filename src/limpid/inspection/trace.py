@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,8 +15,9 @@ from limpid.core.errors import LimpidError, did_you_mean
 from limpid.inspection.matrices import Stage, as_bytes, pooled, rolled_out
 from limpid.inspection.points import norm_scale
 from limpid.inspection.stack import Stack
-from limpid.inspection.subject import Subject, embedded, first_pass
+from limpid.inspection.subject import Subject, first_pass, what_enters
 from limpid.inspection.tokens import ShownToken, shown_tokens
+from limpid.inspection.twin import Watch
 from limpid.models.model import Model
 from limpid.text.tokenizer import Tokenizer
 
@@ -51,8 +52,9 @@ class Trace:
     def __init__(self, subject: Subject, stacks: dict[str, Stack], tokenizer: Tokenizer | None, hidden: Tensor) -> None:
         self.subject, self.stacks, self.tokenizer, self.hidden = subject, stacks, tokenizer, hidden
         self.main = list(stacks.values())[-1]
-        self.lock = threading.RLock()
         self._weights = self._versions()
+        # Blocks and watches point at each other: without this, what they hold would wait for the garbage collector.
+        weakref.finalize(self, _let_go, [watch for stack in stacks.values() for watch in stack.watches]).atexit = False
 
     # What there is ---------------------------------------------------------------------------------------------------
 
@@ -81,6 +83,11 @@ class Trace:
     def n_head(self) -> int:
         return self.main.heads()
 
+    @property
+    def kept_bytes(self) -> int:
+        """What the insides that are kept take; what entered the blocks is apart."""
+        return self.main.watches[0].kept.bytes
+
     def names(self) -> dict[str, tuple[int, ...]]:
         """Every name and its shape; reading it computes nothing."""
         config = self.subject.model.config
@@ -89,7 +96,7 @@ class Trace:
         sizes["K"] = getattr(config, "n_kv_head", config.n_head)
         for stack in self.stacks.values():
             sizes["T"] = len(stack.ids)
-            found |= {f"{self._prefix(stack)}{name}": (sizes["T"], sizes["D"]) for name in self._embedded(stack)}
+            found |= {f"{self._prefix(stack)}{name}": (sizes["T"], sizes["D"]) for name in self.embedded(stack)}
             for layer, points in enumerate(stack.points):
                 for name, point in points.items():
                     source = stack.reads if name.startswith("cross_attn") and stack.reads else stack
@@ -98,8 +105,7 @@ class Trace:
             if not isinstance(stack.norm, nn.Identity):
                 found[f"{self._prefix(stack)}ln_final.hook_scale"] = (sizes["T"],)
                 found[f"{self._prefix(stack)}ln_final.hook_normalized"] = (sizes["T"], sizes["D"])
-        rows = self.subject.model.embedding.weight.shape[0]
-        return found | {"logits": (len(self), rows), "probabilities": (len(self), rows)}
+        return found | dict.fromkeys(("logits", "probabilities"), (len(self), self.subject.vocabulary))
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         """The array of a name: float32, or integers where it holds numbers of experts.
@@ -111,8 +117,8 @@ class Trace:
 
     def tensor(self, name: str) -> Tensor:
         """As ``trace[name]``, in the dtype and on the device it was computed."""
-        self._same_weights()
-        with self.lock, torch.no_grad():
+        self.check_weights()
+        with torch.no_grad():
             if name in ("logits", "probabilities"):
                 logits = self.subject.logits(self.hidden)
                 return logits if name == "logits" else logits.softmax(-1)
@@ -123,7 +129,7 @@ class Trace:
                 return stack.points[int(number)][point].value(stack.inside(int(number)))
             for stack in self.stacks.values():
                 short = name.removeprefix(self._prefix(stack))
-                if short in (table := self._embedded(stack)):
+                if short in (table := self.embedded(stack)):
                     return table[short]
                 if short.startswith("ln_final.") and name in self.names():
                     state = stack.entered(len(stack))
@@ -142,10 +148,10 @@ class Trace:
         scores they were made of: ``raw``, ``scaled``, ``masked``. stack: ``encoder`` or ``decoder`` where there are
         two.
         """
-        self._same_weights()
+        self.check_weights()
         chosen = self.stack(stack)
         self.check(chosen, layer, head or 0, kind)
-        with self.lock, torch.no_grad():
+        with torch.no_grad():
             heads = range(chosen.heads(kind)) if head is None else [head]
             found = torch.stack([chosen.matrix(layer, number, kind, stage) for number in heads])
         return _array(found[0] if head is not None else found)
@@ -157,10 +163,10 @@ class Trace:
 
         how: a cell is the largest weight of the part it stands for, or the mean.
         """
-        self._same_weights()
+        self.check_weights()
         chosen = self.stack(stack)
         self.check(chosen, 0, 0, kind)
-        with self.lock, torch.no_grad():
+        with torch.no_grad():
             layers = [
                 torch.stack(
                     [
@@ -175,9 +181,9 @@ class Trace:
 
     def rollout(self, *, stack: str | None = None) -> Floats:
         """(T, T) attention rollout over all layers of a stack; see `matrices.rolled_out`."""
-        self._same_weights()
+        self.check_weights()
         chosen = self.stack(stack)
-        with self.lock, torch.no_grad():
+        with torch.no_grad():
             return _array(rolled_out([chosen.mean_pattern(layer) for layer in range(len(chosen))]))
 
     def stack(self, name: str | None = None) -> Stack:
@@ -192,7 +198,7 @@ class Trace:
 
     def logits(self, at: int = -1) -> Floats:
         """(V,) float32: the scores of the token after place ``at`` (of the token at it, to an encoder)."""
-        self._same_weights()
+        self.check_weights()
         with torch.no_grad():
             return _array(self.subject.logits(self.hidden[self.place(at)]))
 
@@ -248,11 +254,21 @@ class Trace:
 
     # Odds and ends ---------------------------------------------------------------------------------------------------
 
+    def embedded(self, stack: Stack) -> dict[str, Tensor]:
+        """What is summed before the first block, and the sum, by name, (T, D) each."""
+        with torch.no_grad():
+            return what_enters(self.subject, stack)
+
     def place(self, at: int) -> int:
         """``at`` counted from the start. Raises LimpidError outside the text."""
         if not -len(self) <= at < len(self):
             raise LimpidError(f"place {at} is outside the text, which has {len(self)} tokens (0 to {len(self) - 1}).")
         return at % len(self)
+
+    def check_weights(self) -> None:
+        """Raise LimpidError if the model has learnt since the trace was taken."""
+        if self._versions() != self._weights:
+            raise LimpidError("the model's weights have changed since this trace was taken; take it again.")
 
     def check(self, stack: Stack, layer: int, head: int, kind: str) -> None:
         """Raise LimpidError unless the stack has this layer, head and kind of attention."""
@@ -265,7 +281,7 @@ class Trace:
     def token_id(self, token: int | str) -> int:
         """An id, or a text that is exactly one token. Raises LimpidError where it is not."""
         if isinstance(token, int):
-            if not 0 <= token < self.names()["logits"][1]:
+            if not 0 <= token < self.subject.vocabulary:
                 raise LimpidError(f"token id {token} is outside the vocabulary of {self.names()['logits'][1]} tokens.")
             return token
         if self.tokenizer is None:
@@ -294,16 +310,8 @@ class Trace:
     def _prefix(self, stack: Stack) -> str:
         return f"{stack.name}." if len(self.stacks) > 1 else ""
 
-    def _embedded(self, stack: Stack) -> dict[str, Tensor]:
-        with torch.no_grad():
-            return embedded(self.subject, stack)
-
     def _versions(self) -> list[int]:
-        return [parameter._version for parameter in self.subject.model.parameters()]
-
-    def _same_weights(self) -> None:
-        if self._versions() != self._weights:
-            raise LimpidError("the model's weights have changed since this trace was taken; take it again.")
+        return [0 if p.is_inference() else p._version for p in self.subject.model.parameters()]
 
 
 _SIZES = {
@@ -335,6 +343,11 @@ def trace(
     """
     subject, stacks, hidden = first_pass(model, text, target, tokenizer, dtype, budget)
     return Trace(subject, stacks, tokenizer, hidden)
+
+
+def _let_go(watches: list[Watch]) -> None:
+    for watch in watches:
+        watch.forget()
 
 
 def _array(tensor: Tensor) -> npt.NDArray[Any]:

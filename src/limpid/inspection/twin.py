@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -38,10 +39,14 @@ def twin(model: M) -> M:
 
 
 class Kept:
-    """The notes of blocks, as many as ``budget`` bytes hold, at least one; the longest unused make room for others."""
+    """The notes of blocks, as many as ``budget`` bytes hold, at least one; the longest unused make room for others.
+
+    lock: held while a block is run, so that several threads may look at once.
+    """
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
+        self.lock = threading.RLock()
         self._notes: OrderedDict[Watch, dict[str, Tensor]] = OrderedDict()
         self._sizes: dict[Watch, int] = {}
 
@@ -58,6 +63,10 @@ class Kept:
         if watch in self._notes:
             self._notes.move_to_end(watch)
         return self._notes.get(watch)
+
+    def clear(self) -> None:
+        self._notes.clear()
+        self._sizes.clear()
 
     def put(self, watch: Watch, notes: dict[str, Tensor]) -> None:
         storages = {s.data_ptr(): s.nbytes() for s in (note.untyped_storage() for note in notes.values())}
@@ -91,25 +100,31 @@ class Watch:
 
     def inside(self) -> dict[str, Tensor]:
         """All that passed in the first pass: kept, or computed again."""
-        notes = self.kept.get(self)
-        if notes is None:
-            notes = {}
-            with self._at_work(notes, {}), torch.no_grad():
-                self.block(*self._arguments())
-            self.kept.put(self, notes)
-        return notes
+        with self.kept.lock:
+            notes = self.kept.get(self)
+            if notes is None:
+                notes = {}
+                with self._at_work(notes, {}), torch.no_grad():
+                    self.block(*self._arguments())
+                self.kept.put(self, notes)
+            return notes
 
     def run(self, x: Tensor, edits: Mapping[str, Edit], memory: Tensor | None = None) -> Tensor:
         """The block's output for another x, (1, T, D), with edits made; memory: another output of the encoder."""
         args = self._arguments()
         others = args[1:] if memory is None else (args[1], memory, *args[3:])
-        with self._at_work(None, edits), torch.no_grad():
+        with self.kept.lock, self._at_work(None, edits), torch.no_grad():
             out: Tensor = self.block(x, *others)
         return out
 
     def _arguments(self) -> tuple[Any, ...]:
         assert self.entered is not None
         return self.entered
+
+    def forget(self) -> None:
+        """Let go of every tensor; the block can no longer be run again."""
+        self.entered = self.left = None
+        self.kept.clear()
 
     def at(self, name: str, value: Tensor) -> Tensor:
         """``value``, or what an edit makes of it; noted where notes are taken."""
