@@ -83,7 +83,17 @@ def lens_picture(lens: Lens) -> Figure:
     for depth, place in np.ndindex(*best.shape):
         text = _drawable(lens.labels(depth, first + place)[0][:10])
         colour = "white" if best[depth, place] > 0.6 else "black"
-        axes.text(place, depth, text, ha="center", va="center", fontsize=7, color=colour, parse_math=False)
+        axes.text(
+            place,
+            depth,
+            text,
+            ha="center",
+            va="center",
+            fontsize=7,
+            color=colour,
+            parse_math=False,
+            fontfamily=_families(),
+        )
     _ticks(axes, ["embedding", *(f"after {n}" for n in range(len(best) - 1))], tokens)
     axes.set_title("logit lens")
     return figure
@@ -98,7 +108,7 @@ def attribution_picture(found: Attribution, count: int = 20) -> Figure:
     axes.barh(range(len(rows)), [share for _, share in rows], color=colours)
     axes.set_yticks(range(len(rows)), [name for name, _ in rows], fontsize=8)
     axes.axvline(0, color="grey", linewidth=0.8)
-    axes.set_title(_drawable(f"{found.title}: {found.logit:.3f}"), parse_math=False)
+    axes.set_title(_drawable(f"{found.title}: {found.logit:.3f}"), parse_math=False, fontfamily=_families())
     return figure
 
 
