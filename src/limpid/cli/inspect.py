@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from limpid.cli import answering
 from limpid.cli.generate import read_prompt
 from limpid.core.errors import LimpidError
+from limpid.core.paths import atomic_write_text
 
 if TYPE_CHECKING:
-    from limpid.inspection.compare import Comparison
+    from limpid.inspection.findings import Findings
     from limpid.inspection.trace import Trace
 
 
@@ -62,25 +63,30 @@ def inspect(
     said = read_prompt(text)
     trace = _open(run, said, target, device)
     asked = [name for name, wanted in (("lens", lens), ("attribution", attribution), ("scores", scores)) if wanted]
-    wanted: dict[str, Any] = {
-        "at": at, "count": count, "kind": "cross_attn" if cross else "attn", "stack": stack,
-        "token": _token(token), "against": _token(against), "ablate": ablate or [], "how": "mean" if mean else "zero",
-        "attention": _heads(trace, layer, head, "cross_attn" if cross else "attn", stack), "sections": asked,
-    }  # fmt: skip
-    other = None if compare is None else trace.compare(_open(compare, said, target, device))
+    nothing = not (asked or layer is not None or ablate or compare)
+    findings = trace.find(
+        at=at, count=count, layer=layer, head=head, kind="cross_attn" if cross else "attn", stack=stack,
+        sections=_all(trace) if nothing and (as_json or html) else asked, token=_token(token), against=_token(against),
+        ablate=ablate or [], how="mean" if mean else "zero",
+        other=None if compare is None else _open(compare, said, target, device),
+    )  # fmt: skip
+    if as_json is not None:
+        _write_json(as_json, findings)
+    if html is not None:
+        from limpid.inspection.html import whole_page
+
+        atomic_write_text(html, whole_page(f"limpid inspect {run}", findings))
+        _told(html)
+    if png is not None:
+        from limpid.inspection import pictures
+
+        some = findings._replace(lens=None, attribution=None, scores=None) if nothing else findings
+        pictures.save(pictures.picture(some), png)
+        _told(png)
     if as_json is None and png is None and html is None:
         from limpid.cli.inspect_tables import show
 
-        show(trace, wanted, other)
-        return
-    nothing = not (asked or wanted["attention"] or ablate or compare)
-    full = wanted | {"sections": ["lens", "attribution", "scores"]} if nothing else wanted
-    if as_json is not None:
-        _write_json(as_json, trace, full, other)
-    if html is not None:
-        _write_html(html, run, trace, full, other)
-    if png is not None:
-        _write_png(png, trace, wanted)
+        show(findings)
 
 
 def _open(run: str, text: str, target: str | None, device: str) -> Trace:
@@ -103,80 +109,22 @@ def _token(given: str | None) -> int | str | None:
     return int(given[1:]) if given and given[0] == "#" and given[1:].isdecimal() else given
 
 
-def _heads(trace: Trace, layer: int | None, head: int | None, kind: str, stack: str | None) -> list[tuple[int, int]]:
-    if layer is None:
-        return []
-    chosen = trace.stack(stack)
-    trace.check(chosen, layer, head or 0, kind)
-    return [(layer, number) for number in ([head] if head is not None else range(chosen.heads(kind)))]
+def _all(trace: Trace) -> list[str]:
+    """Every section that the model has an answer for: an encoder's logits are not shared out."""
+    from limpid.inspection.findings import SECTIONS
+
+    return [name for name in SECTIONS if trace.subject.causal or name != "attribution"]
 
 
-def _write_json(path: Path, trace: Trace, wanted: dict[str, Any], other: Comparison | None) -> None:
-    from limpid.core.paths import atomic_write_text
-    from limpid.inspection import export
+def _write_json(path: Path, findings: Findings) -> None:
+    from limpid.inspection.export import as_dict
 
-    found = trace.to_dict(**wanted)
-    if other is not None:
-        found["comparison"] = export.comparison(other)
-    written = json.dumps(found, ensure_ascii=False, allow_nan=False)
+    written = json.dumps(as_dict(findings), ensure_ascii=False, allow_nan=False)
     if str(path) == "-":
         print(written)
     else:
         atomic_write_text(path, written + "\n")
         _told(path)
-
-
-def _write_html(path: Path, run: str, trace: Trace, wanted: dict[str, Any], other: Comparison | None) -> None:
-    from limpid.core.paths import atomic_write_text
-    from limpid.inspection import html, markup
-
-    sections = [("Tokens", html.token_strip(trace)), ("What comes next", html.next_table(trace, wanted["at"]))]
-    kind, stack = wanted["kind"], wanted["stack"]
-    for layer, head in wanted["attention"]:
-        sections.append(
-            (f"Attention, layer {layer}, head {head}", html.head_view(trace, layer, head, kind=kind, stack=stack))
-        )
-    if not wanted["attention"]:
-        sections += html.grids(trace)
-    if "lens" in wanted["sections"]:
-        sections.append(("Logit lens", html.lens_table(trace.lens())))
-    if "attribution" in wanted["sections"]:
-        found = trace.attribution(wanted["token"], wanted["against"], wanted["at"])
-        sections.append(("What adds to the logit", html.attribution_view(found)))
-    if "scores" in wanted["sections"]:
-        sections.append(("Heads by what they look at", html.head_score_tables(trace.head_scores())))
-    if wanted["ablate"]:
-        effect = trace.ablate(*wanted["ablate"], how=wanted["how"], at=wanted["at"])
-        sections.append(("Ablation", html.effect_view(effect)))
-    if other is not None:
-        sections.append(("Beside the other checkpoint", html.comparison_view(other)))
-    about = f"{len(trace)} tokens, {trace.n_layer} layers of {trace.n_head} heads; every number is the model's own"
-    atomic_write_text(path, markup.page(f"limpid inspect {run}", about, sections))
-    _told(path)
-
-
-def _write_png(path: Path, trace: Trace, wanted: dict[str, Any]) -> None:
-    from limpid.inspection import pictures
-
-    kind, stack, attention = wanted["kind"], wanted["stack"], wanted["attention"]
-    asked = [*wanted["sections"], *(["a head"] if attention else [])]
-    if len(asked) > 1 or wanted["ablate"]:
-        raise LimpidError(
-            "--png holds one picture: of every head, of a --layer's --head, --lens, --attribution or --scores."
-        )
-    match asked:
-        case ["lens"]:
-            figure = pictures.lens_picture(trace.lens())
-        case ["attribution"]:
-            figure = pictures.attribution_picture(trace.attribution(wanted["token"], wanted["against"], wanted["at"]))
-        case ["scores"]:
-            figure = pictures.scores_picture(trace.head_scores())
-        case ["a head"]:
-            figure = pictures.layer_picture(trace, attention, kind=kind, stack=stack)
-        case _:
-            figure = pictures.grid_picture(trace, kind=kind, stack=stack)
-    pictures.save(figure, path)
-    _told(path)
 
 
 def _told(path: Path) -> None:

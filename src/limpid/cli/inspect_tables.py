@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -12,32 +12,38 @@ from rich.text import Text
 from limpid.cli.answering import colour
 
 if TYPE_CHECKING:
+    from limpid.inspection.attribution import Attribution
     from limpid.inspection.compare import Comparison
+    from limpid.inspection.findings import Findings
+    from limpid.inspection.head_scores import HeadScores
+    from limpid.inspection.lens import Lens
+    from limpid.inspection.next_tokens import NextTokens
+    from limpid.inspection.surgery import Effect
     from limpid.inspection.trace import Trace
 
 PLACES = 12
 """Columns of the lens on a terminal; of a longer text its end is shown."""
 
 
-def show(trace: Trace, wanted: dict[str, Any], other: Comparison | None) -> None:
-    """The tokens and what comes next, and whatever else is wanted."""
+def show(findings: Findings) -> None:
+    """The tokens and what comes next, and whatever else was asked for."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 160
-    _tokens(console, trace)
-    _candidates(console, trace, wanted)
-    for layer, head in wanted["attention"]:
-        _head(console, trace, layer, head, wanted)
-    if "lens" in wanted["sections"]:
-        _lens(console, trace)
-    if "attribution" in wanted["sections"]:
-        _attribution(console, trace, wanted)
-    if "scores" in wanted["sections"]:
-        _scores(console, trace)
-    if wanted["ablate"]:
-        _ablation(console, trace, wanted)
-    if other is not None:
-        _comparison(console, other)
+    _tokens(console, findings.trace)
+    _candidates(console, findings.next)
+    for layer, head in findings.heads:
+        _head(console, findings, layer, head)
+    if findings.lens is not None:
+        _lens(console, findings.lens)
+    if findings.attribution is not None:
+        _attribution(console, findings.attribution)
+    if findings.scores is not None:
+        _scores(console, findings.scores)
+    if findings.effect is not None:
+        _ablation(console, findings.effect)
+    if findings.comparison is not None:
+        _comparison(console, findings.comparison)
 
 
 def _tokens(console: Console, trace: Trace) -> None:
@@ -49,8 +55,7 @@ def _tokens(console: Console, trace: Trace) -> None:
     console.print(line)
 
 
-def _candidates(console: Console, trace: Trace, wanted: dict[str, Any]) -> None:
-    found = trace.next_tokens(wanted["count"], wanted["at"])
+def _candidates(console: Console, found: NextTokens) -> None:
     table = _table(f"after place {found.at}: entropy {found.entropy:.2f} bits", "token", "id", "probability", "")
     largest = found.candidates[0].probability
     for c in found.candidates:
@@ -59,11 +64,12 @@ def _candidates(console: Console, trace: Trace, wanted: dict[str, Any]) -> None:
     console.print(table)
 
 
-def _head(console: Console, trace: Trace, layer: int, head: int, wanted: dict[str, Any]) -> None:
+def _head(console: Console, findings: Findings, layer: int, head: int) -> None:
     """Where each token looks most."""
-    stack = trace.stack(wanted["stack"])
-    keys = stack.reads if wanted["kind"] == "cross_attn" and stack.reads else stack
-    weights = trace.pattern(layer, head, kind=wanted["kind"], stack=wanted["stack"])
+    trace = findings.trace
+    stack = trace.stack(findings.stack)
+    keys = stack.reads if findings.kind == "cross_attn" and stack.reads else stack
+    weights = trace.pattern(layer, head, kind=findings.kind, stack=findings.stack)
     seen = trace.tokens_of(keys)
     table = _table(f"layer {layer}, head {head}: where each token looks", "place", "token", "most at", "", "")
     for place, (token, row) in enumerate(zip(trace.tokens_of(stack), weights, strict=True)):
@@ -72,10 +78,9 @@ def _head(console: Console, trace: Trace, layer: int, head: int, wanted: dict[st
     console.print(table)
 
 
-def _lens(console: Console, trace: Trace) -> None:
-    found = trace.lens(1)
+def _lens(console: Console, found: Lens) -> None:
     places = range(max(0, len(found.places) - PLACES), len(found.places))
-    table = _table("logit lens", "", *(Text(trace.tokens[n].text) for n in places))
+    table = _table("logit lens", "", *(Text(found.trace.tokens[n].text) for n in places))
     for depth in range(len(found.ids) - 1, -1, -1):
         cells = [
             Text(f"{found.labels(depth, n)[0]} {found.probabilities[depth, n, 0]:.0%}",
@@ -86,16 +91,14 @@ def _lens(console: Console, trace: Trace) -> None:
     console.print(table)
 
 
-def _attribution(console: Console, trace: Trace, wanted: dict[str, Any]) -> None:
-    found = trace.attribution(wanted["token"], wanted["against"], wanted["at"])
+def _attribution(console: Console, found: Attribution) -> None:
     table = _table(f"{found.title}: {found.logit:.4f}, shares sum to {found.total:.4f}", "part", "share")
     for name, share in found.ranked()[:16]:
         table.add_row(name, f"{share:+.4f}")
     console.print(table)
 
 
-def _scores(console: Console, trace: Trace) -> None:
-    found = trace.head_scores()
+def _scores(console: Console, found: HeadScores) -> None:
     table = _table("heads by what they look at", "score", "best heads", "", "")
     for kind in ("previous", "first", "duplicate", "induction"):
         scores = getattr(found, kind)
@@ -105,10 +108,9 @@ def _scores(console: Console, trace: Trace) -> None:
     console.print(table)
 
 
-def _ablation(console: Console, trace: Trace, wanted: dict[str, Any]) -> None:
-    effect = trace.ablate(*wanted["ablate"], how=wanted["how"], at=wanted["at"])
+def _ablation(console: Console, effect: Effect) -> None:
     table = _table(f"{effect.title}: {effect.divergence:.4f} bits apart", "token", "before", "after", "change")
-    for c in effect.changes(wanted["count"]):
+    for c in effect.changes():
         table.add_row(Text(c.label), f"{c.before:.2%}", f"{c.after:.2%}", f"{c.after - c.before:+.2%}")
     console.print(table)
 

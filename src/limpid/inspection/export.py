@@ -2,46 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from limpid.inspection.parts import Part
 from limpid.models.count import parameters
 
 if TYPE_CHECKING:
     from limpid.inspection.attribution import Attribution
     from limpid.inspection.compare import Comparison
+    from limpid.inspection.findings import Findings
     from limpid.inspection.head_scores import HeadScores
     from limpid.inspection.lens import Lens
     from limpid.inspection.next_tokens import NextTokens
     from limpid.inspection.surgery import Effect
     from limpid.inspection.trace import Trace
 
-Section = Literal["lens", "attribution", "scores"]
 
-
-def as_dict(
-    trace: Trace,
-    *,
-    at: int = -1,
-    count: int = 10,
-    sections: Sequence[Section] = (),
-    attention: Sequence[tuple[int, int]] = (),
-    kind: str = "attn",
-    stack: str | None = None,
-    token: int | str | None = None,
-    against: int | str | None = None,
-    ablate: Sequence[Part | str] = (),
-    how: Literal["zero", "mean"] = "zero",
-) -> dict[str, Any]:
-    """A trace as JSON values: model, tokens, names with shapes, what comes next; and what is asked for.
-
-    attention: (layer, head) of the matrices to be written out, of ``kind`` and ``stack``. The other arguments are
-    those of the methods of `Trace` that answer them.
-    """
+def as_dict(findings: Findings) -> dict[str, Any]:
+    """Findings as JSON values: model, tokens, names with shapes, what comes next; and what was asked for."""
+    trace = findings.trace
     found: dict[str, Any] = {
         "model": {
             "family": trace.subject.model.config.family, "parameters": parameters(trace.subject.model),
@@ -49,26 +30,28 @@ def as_dict(
         },
         "tokens": tokens(trace),
         "names": {name: list(shape) for name, shape in trace.names().items()},
-        "next": next_tokens(trace.next_tokens(count, at)),
+        "next": next_tokens(findings.next),
     }  # fmt: skip
     if len(trace.stacks) > 1:
-        found["source"] = [_token(token) for token in trace.tokens_of(next(iter(trace.stacks.values())))]
-    if attention:
+        found["source"] = [_token(token) for token in trace.tokens_of(trace.stack("encoder"))]
+    if findings.heads:
         found["attention"] = [
             {
-                "layer": layer, "head": head, "kind": kind, "stack": trace.stack(stack).name,
-                "weights": trace.pattern(layer, head, kind=kind, stack=stack).tolist(),
+                "layer": layer, "head": head, "kind": findings.kind, "stack": trace.stack(findings.stack).name,
+                "weights": trace.pattern(layer, head, kind=findings.kind, stack=findings.stack).tolist(),
             }
-            for layer, head in attention
+            for layer, head in findings.heads
         ]  # fmt: skip
-    if "lens" in sections:
-        found["lens"] = lens(trace.lens(count))
-    if "attribution" in sections:
-        found["attribution"] = attribution(trace.attribution(token, against, at))
-    if "scores" in sections:
-        found["head_scores"] = head_scores(trace.head_scores())
-    if ablate:
-        found["ablation"] = effect(trace.ablate(*ablate, how=how, at=at))
+    if findings.lens is not None:
+        found["lens"] = lens(findings.lens)
+    if findings.attribution is not None:
+        found["attribution"] = attribution(findings.attribution)
+    if findings.scores is not None:
+        found["head_scores"] = head_scores(findings.scores)
+    if findings.effect is not None:
+        found["ablation"] = effect(findings.effect)
+    if findings.comparison is not None:
+        found["comparison"] = comparison(findings.comparison)
     return found
 
 

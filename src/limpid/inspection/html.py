@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from limpid.inspection.markup import bars, framed, heat_map, image, number_table, shown, tint
+from limpid.inspection.markup import bars, framed, heat_map, image, number_table, page, shown, tint
 
 if TYPE_CHECKING:
     from limpid.inspection.attribution import Attribution
     from limpid.inspection.compare import Comparison
+    from limpid.inspection.findings import Findings
     from limpid.inspection.head_scores import HeadScores
     from limpid.inspection.lens import Lens
+    from limpid.inspection.next_tokens import NextTokens
     from limpid.inspection.stack import Stack
     from limpid.inspection.surgery import Effect, Sweep
     from limpid.inspection.trace import Trace
@@ -24,9 +26,32 @@ PLACES = 64
 
 def overview(trace: Trace) -> str:
     """What a trace shows of itself in a notebook."""
-    parts = [token_strip(trace), next_table(trace)]
+    parts = [token_strip(trace), next_table(trace.next_tokens())]
     parts += [f"<h2>{heading}</h2>{body}" for heading, body in grids(trace)]
     return framed("".join(parts))
+
+
+def whole_page(title: str, findings: Findings) -> str:
+    """The one file that `limpid inspect --html` writes; every head at a glance where no single ones are asked for."""
+    trace, kind, stack = findings.trace, findings.kind, findings.stack
+    sections = [("Tokens", token_strip(trace)), ("What comes next", next_table(findings.next))]
+    for layer, head in findings.heads:
+        heading = f"Attention, layer {layer}, head {head}"
+        sections.append((heading, head_view(trace, layer, head, kind=kind, stack=stack)))
+    if not findings.heads:
+        sections += grids(trace)
+    if findings.lens is not None:
+        sections.append(("Logit lens", lens_table(findings.lens)))
+    if findings.attribution is not None:
+        sections.append(("What adds to the logit", attribution_view(findings.attribution)))
+    if findings.scores is not None:
+        sections.append(("Heads by what they look at", head_score_tables(findings.scores)))
+    if findings.effect is not None:
+        sections.append(("Ablation", effect_view(findings.effect)))
+    if findings.comparison is not None:
+        sections.append(("Beside the other checkpoint", comparison_view(findings.comparison)))
+    about = f"{len(trace)} tokens, {trace.n_layer} layers of {trace.n_head} heads; every number is the model's own"
+    return page(title, about, sections)
 
 
 def token_strip(trace: Trace) -> str:
@@ -49,9 +74,8 @@ def token_strip(trace: Trace) -> str:
     return "".join(lines)
 
 
-def next_table(trace: Trace, at: int = -1) -> str:
+def next_table(found: NextTokens) -> str:
     """The candidates for what comes next."""
-    found = trace.next_tokens(10, at)
     note = f"entropy {found.entropy:.2f} bits; all others together {found.rest:.1%}"
     return bars([(c.label, c.probability) for c in found.candidates], percent=True) + f'<p class="note">{note}</p>'
 

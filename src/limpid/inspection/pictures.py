@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from limpid.inspection.attribution import Attribution
+    from limpid.inspection.findings import Findings
     from limpid.inspection.head_scores import HeadScores
     from limpid.inspection.lens import Lens
     from limpid.inspection.trace import Trace
@@ -120,6 +121,29 @@ def scores_picture(scores: HeadScores) -> Figure:
         axes.imshow(getattr(scores, name), cmap="Blues", vmin=0, vmax=1)
         axes.set(title=name, xlabel="head", ylabel="layer")
     return figure
+
+
+def picture(findings: Findings) -> Figure:
+    """The one thing that is asked for: heads of a layer, the lens, the attribution, the scores; else every head.
+
+    Raises:
+        LimpidError: more than one is asked for, or what no picture is made of.
+    """
+    asked = [findings.lens, findings.attribution, findings.scores, findings.heads or None]
+    if sum(one is not None for one in asked) > 1 or findings.effect is not None or findings.comparison is not None:
+        raise LimpidError(
+            "--png holds one picture: of every head, of a --layer's --head, --lens, --attribution or --scores; "
+            "--html holds all."
+        )
+    if findings.lens is not None:
+        return lens_picture(findings.lens)
+    if findings.attribution is not None:
+        return attribution_picture(findings.attribution)
+    if findings.scores is not None:
+        return scores_picture(findings.scores)
+    if findings.heads:
+        return layer_picture(findings.trace, findings.heads, kind=findings.kind, stack=findings.stack)
+    return grid_picture(findings.trace, kind=findings.kind, stack=findings.stack)
 
 
 def save(figure: Figure, path: Path) -> None:

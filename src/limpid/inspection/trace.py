@@ -24,6 +24,7 @@ from limpid.text.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from limpid.inspection.attribution import Attribution
     from limpid.inspection.compare import Comparison
+    from limpid.inspection.findings import Findings
     from limpid.inspection.head_scores import HeadScores
     from limpid.inspection.lens import Lens
     from limpid.inspection.next_tokens import NextTokens, ReadToken
@@ -292,11 +293,17 @@ class Trace:
             raise LimpidError(f"'{token}' is not one token but {len(ids)} ({pieces}); name one, or its id.")
         return ids[0]
 
+    def find(self, **wanted: Any) -> Findings:
+        """Several of the above at once, to be shown or exported; see `findings.find`."""
+        from limpid.inspection.findings import find
+
+        return find(self, **wanted)
+
     def to_dict(self, **wanted: Any) -> dict[str, Any]:
-        """What `limpid inspect --json` writes; see `export.as_dict`."""
+        """What `limpid inspect --json` writes; the arguments are those of `findings.find`."""
         from limpid.inspection.export import as_dict
 
-        return as_dict(self, **wanted)
+        return as_dict(self.find(**wanted))
 
     def _repr_html_(self) -> str:
         from limpid.inspection.html import overview
