@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from limpid.models.decoder import Decoder
 from limpid.text.chat import Message, fitting_prompt
 from limpid.text.streaming import StopStrings, Utf8Stream
 from limpid.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from limpid.inspection.trace import Trace
 
 
 class Alternative(NamedTuple):
@@ -55,6 +58,15 @@ class LanguageModel:
         """(T, V) float32: scores of the next token after each prefix."""
         scores: npt.NDArray[np.float32] = self.engine.logits(token_ids).cpu().numpy()
         return scores
+
+    def trace(self, text: str | Sequence[int], **options: Any) -> Trace:
+        """Open the model on a text, or on token ids: attention, residual stream, logit lens, what comes next.
+
+        options: those of `limpid.inspection.trace.trace`. Generating is never slower for it.
+        """
+        from limpid.inspection.trace import trace
+
+        return trace(self.model, text, self.tokenizer, **options)
 
     def stream(self, prompt: str, **sampling: Any) -> Iterator[TextEvent]:
         """Continue ``prompt``, yielding each token as it is drawn; it ends at end-of-text, a stop string or max_tokens.
