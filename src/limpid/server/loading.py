@@ -17,6 +17,7 @@ from limpid.inference.engine import Engine
 from limpid.inference.sampler import Sampling
 from limpid.inference.translator import Translator
 from limpid.inference.weights import inference_copy
+from limpid.models.count import parameters
 from limpid.models.decoder import Decoder
 from limpid.models.encoder_decoder import EncoderDecoder
 from limpid.models.model import Model
@@ -128,7 +129,7 @@ def make_ready(opened: Opened, loop: asyncio.AbstractEventLoop, metrics: Metrics
     if isinstance(model, EncoderDecoder):
         translator = Translator(model, tokenizer)
         runner = TranslatorRunner(translator, loop, numbers, rows=opened.rows, queue=opened.queue)
-        return TranslatorModel(opened.name, runner, **about)
+        return _described(TranslatorModel(opened.name, runner, **about), checkpoint, place)
 
     def make_engine() -> Engine:
         engine = Engine(model, rows=opened.rows, int8=place.int8)
@@ -139,4 +140,16 @@ def make_ready(opened: Opened, loop: asyncio.AbstractEventLoop, metrics: Metrics
         return engine
 
     engines = EngineRunner(make_engine, loop, numbers, rows=opened.rows, queue=opened.queue)
-    return DecoderModel(opened.name, tokenizer, engines, **about)
+    return _described(DecoderModel(opened.name, tokenizer, engines, **about), checkpoint, place)
+
+
+def _described(served: ServedModel, checkpoint: store.Checkpoint[Any], place: Place) -> ServedModel:
+    """``served`` with what the page says of it."""
+    config = checkpoint.config
+    served.facts = {
+        "parameters": parameters(checkpoint.model), "layers": getattr(config, "n_layer", None),
+        "heads": getattr(config, "n_head", None), "d_model": getattr(config, "d_model", None),
+        "stage": checkpoint.state.get("stage"), "step": checkpoint.state.get("step"), "run": str(checkpoint.path),
+        "device": str(place.device), "dtype": "int8" if place.int8 else str(place.dtype).removeprefix("torch."),
+    }  # fmt: skip
+    return served
