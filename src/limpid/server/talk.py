@@ -153,9 +153,10 @@ class _Answering:
 
     def _end(self, finish: str, first: float, last: float) -> dict[str, Any]:
         said, seconds = self.answer.completion_tokens, last - first
+        pace = (said - 1) / seconds if said > 1 and seconds > 0 else said / max(last - self.answer.asked, 1e-9)
         return {
             "type": "end", "finish": finish, "first_seconds": first - self.answer.asked, "seconds": seconds,
-            "tokens_per_second": (said - 1) / seconds if said > 1 and seconds else None,
+            "tokens_per_second": pace,
             "usage": {"prompt_tokens": len(self.prompt.ids), "prefix_tokens": len(self.prompt.prefix),
                       "completion_tokens": said},
         }  # fmt: skip
