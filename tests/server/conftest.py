@@ -54,6 +54,7 @@ def served(
     max_body_bytes: int = 2**20,
     drain_seconds: float = 5,
     chats: Path | None = None,
+    port: int = 0,
 ) -> Iterator[Served]:
     """A server of ``runs``, once they answer."""
     place = place_of("cpu", "float32")
@@ -68,7 +69,7 @@ def served(
         state.models = Catalogue(make_ready(one, loop, state.metrics, place) for one in opened)
         ready.set()
 
-    with bind("127.0.0.1", 0) as sock:
+    with bind("127.0.0.1", port) as sock:
         url = url_of(sock)
         thread = threading.Thread(target=lambda: asyncio.run(server.run_with(sock, load)), daemon=True)
         thread.start()

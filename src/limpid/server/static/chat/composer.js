@@ -14,9 +14,10 @@ export function Composer() {
   useLayoutEffect(() => { box.current.style.height = "auto"; box.current.style.height = `${Math.min(box.current.scrollHeight + 2, innerHeight * 0.4)}px`; }, [text]);
   const submit = () => {
     if (busy) return;
-    if (!text.trim() && !(raw && text)) { if (raw && last?.role === "assistant") resume(last); return; }
+    const said = box.current.value; // not `text`, which may not have heard of the last keys yet
+    if (!said.trim()) { if (raw && last?.role === "assistant") resume(last); return; }
     setText("");
-    send(text);
+    send(said);
   };
   const keys = (event) => {
     if (event.isComposing || event.keyCode === 229) return; // this Enter chooses a word

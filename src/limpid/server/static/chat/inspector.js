@@ -29,7 +29,7 @@ export function Inspector() {
       <div><dt>${t("rank")}</dt><dd data-name="rank">${token.rank ? t("rankOf", { rank: number(token.rank), n: vocabulary }) : "–"}</dd></div>
       <div><dt title=${t("entropy.what")}>${t("entropy")}</dt><dd data-name="entropy" data-value=${token.entropy}>${number(token.entropy, 3)} nat <small>${t("choices", { n: Math.exp(token.entropy).toFixed(Math.exp(token.entropy) < 10 ? 1 : 0) })}</small></dd></div>
       <div><dt>logprob</dt><dd data-name="logprob" data-value=${token.logprob}>${number(token.logprob, 4)}</dd></div>
-      <div><dt>id</dt><dd>${token.id}</dd></div>
+      <div><dt>id</dt><dd data-name="id">${token.id}</dd></div>
       <div><dt>${t("bytes")}</dt><dd class="mono">${token.bytes ? hex(token.bytes) : t("controlToken")}</dd></div>
       ${token.part && html`<div class="row"><dt>${t("partOf")}</dt><dd><b>${node.tokens[token.part[1]].text || "…"}</b> ${t("partOf.what", { n: token.part[1] - token.part[0] + 1 })}</dd></div>`}
     </dl>

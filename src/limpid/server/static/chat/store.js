@@ -137,7 +137,7 @@ export function loadTokens(node) {
 let line = Promise.resolve();
 /** One write after the other; one that fails is told, and the next tries again. */
 function queue(work) {
-  line = line.then(work).catch((failure) => { trouble.value = { key: "notSaved", text: failure.message }; });
+  line = line.then(work).catch((failure) => { if (!trouble.value?.again) trouble.value = { key: "notSaved", text: failure.message }; });
   return line;
 }
 

@@ -42,7 +42,9 @@ export function blocks(text) {
 /** One block as sanitised nodes. @returns {DocumentFragment} */
 export function draw(block) {
   const list = Object.assign([block.token], { links: block.links });
-  return DOMPurify.sanitize(marked.parser(list), POLICY);
+  const nodes = DOMPurify.sanitize(marked.parser(list), POLICY);
+  for (const node of [...nodes.childNodes]) if (node.nodeType === Node.TEXT_NODE && !node.data.trim()) node.remove();
+  return nodes;
 }
 
 let library = null;
