@@ -22,7 +22,9 @@ VENDOR = Path(__file__).parent.parent / "src" / "limpid" / "server" / "static" /
 
 
 class Package(NamedTuple):
-    """files: where they lie in the tarball -> what they are called here; a folder's name ends with a slash."""
+    """licence: the one we take it under, where there is a choice.
+
+    files: where they lie in the tarball -> what they are called here; a folder's name ends with a slash."""
 
     name: str
     version: str
@@ -47,7 +49,7 @@ PACKAGES = [
     Package("marked", "18.2.1", "MIT",
             "d66c5213fc203466186060105b01f51896764ba64b3797d2620d02e28e34b8ca",
             {"lib/marked.esm.js": "marked.js", "LICENSE": "marked.LICENSE"}),
-    Package("dompurify", "3.4.18", "MPL-2.0 OR Apache-2.0",
+    Package("dompurify", "3.4.18", "Apache-2.0",
             "8b86f79c6481fec23dd81d4de32179422668912ed033c0c47e786a6e70cb3379",
             {"dist/purify.es.mjs": "purify.js", "LICENSE": "purify.LICENSE"}),
     Package("katex", "0.19.1", "MIT",

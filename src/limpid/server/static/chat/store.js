@@ -213,7 +213,7 @@ export async function bringIn(file) {
 export async function follow() {
   const { page, part, query: { n, t } } = route.value;
   if (page !== "chat") return;
-  if (!part) { if (!chat.value || chat.value.saved) begin(); return; }
+  if (!part || !server.value.history) { if (!chat.value || chat.value.saved) begin(); return; }
   if (part !== chat.value?.id) {
     try { await open(part); } catch (failure) {
       begin();
@@ -232,5 +232,5 @@ export async function follow() {
 export function pick(node, at) {
   picked.value = node ? { node, at } : null;
   if (node) { panel.value = "inspect"; panelOpen.value = true; }
-  go("chat", chat.value.saved ? chat.value.id : "", node ? { n: node.id, t: at } : {}, true);
+  go("chat", server.value.history && chat.value.nodes.size ? chat.value.id : "", node ? { n: node.id, t: at } : {}, true);
 }

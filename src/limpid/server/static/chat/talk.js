@@ -2,7 +2,7 @@
 import { Failure, records } from "../lib/api.js";
 import { assemble } from "../lib/bytes.js";
 import { go } from "../lib/route.js";
-import { loadServer, model, speakers } from "../lib/server.js";
+import { loadServer, model, server, speakers } from "../lib/server.js";
 import { path } from "../lib/tree.js";
 import { add, chat, loadTokens, message, newId, picked, saveChat, saveMessage, shape, touch, trouble } from "./store.js";
 import { signal } from "@preact/signals";
@@ -24,7 +24,7 @@ export function send(text) {
   chat.value.title ||= text.trim().replace(/\s+/g, " ").slice(0, 80);
   saveChat();
   saveMessage(node);
-  go("chat", chat.value.id, {}, true);
+  if (server.value.history) go("chat", chat.value.id, {}, true);
   return ask(node);
 }
 
