@@ -46,6 +46,7 @@ def serve(
         bool, typer.Option("--log-requests", help="A line for each request on standard error; never what was said.")
     ] = False,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
+    no_history: Annotated[bool, typer.Option("--no-history", help="The page's chats are not kept.")] = False,
     device: answering.Device = "auto",
     dtype: answering.DType = "auto",
     draft: answering.Draft = None,
@@ -71,7 +72,8 @@ def serve(
 
         place = place_of(device, dtype, answering.draft_path(draft))
         opened = open_runs(runs, answering.run_path, Sizes(rows, queue, context), place)
-        state = State(max_body_bytes=max_body, chats=Chats(keepsakes_dir() / "chats.sqlite3"))
+        chats = None if no_history else Chats(keepsakes_dir() / "chats.sqlite3")
+        state = State(max_body_bytes=max_body, chats=chats)
         hosts = {*LOOPBACK_HOSTS, host, *(allow_host or [])} if is_loopback(host) or allow_host else None
         app = Guard(
             make_app(state), key=key, hosts=hosts, origins=allow_origin or [], count=state.metrics.count_response

@@ -15,6 +15,7 @@ export function Inspector() {
   const vocabulary = model(node.about.model)?.vocab_size ?? 0;
   const own = token.alternatives.find((one) => one.id === token.id);
   const p = Math.exp(token.logprob), text = token.special ? own?.text ?? `#${token.id}` : shown(token);
+  const reach = Math.max(...token.alternatives.map((one) => Math.max(one.probability, one.chance)), p);
   const rest = 1 - token.alternatives.reduce((sum, one) => sum + one.probability, 0);
   return html`<section class="inspector" aria-label=${t("token")}>
     <div class="walk">
@@ -34,16 +35,16 @@ export function Inspector() {
       ${token.part && html`<div class="row"><dt>${t("partOf")}</dt><dd><b>${node.tokens[token.part[1]].text || "…"}</b> ${t("partOf.what", { n: token.part[1] - token.part[0] + 1 })}</dd></div>`}
     </dl>
     <h3>${t("alternatives")}</h3>
-    <p class="soft key"><i class="bar-key before"></i>${t("beforeSampling")} <i class="bar-key after"></i>${t("afterSampling")}</p>
+    <p class="soft key"><i class="bar-key before"></i>${t("beforeSampling")} <i class="bar-key after"></i>${t("afterSampling")}<span class="reach">${t("reach", { reach: percent(reach) })}</span></p>
     <ol class="alternatives" onKeyDown=${walk}>
-      ${token.alternatives.map((one, place) => html`<${Row} key=${one.id} one=${one} place=${place} chosen=${one.id === token.id} node=${node} at=${at} />`)}
-      ${!own && html`<${Row} key="own" one=${{ id: token.id, text: token.special ? text : token.text, bytes: token.bytes, probability: p, chance: null, special: token.special }} place=${token.rank - 1} chosen node=${node} at=${at} />`}
+      ${token.alternatives.map((one, place) => html`<${Row} key=${one.id} one=${one} place=${place} chosen=${one.id === token.id} node=${node} at=${at} reach=${reach} />`)}
+      ${!own && html`<${Row} key="own" one=${{ id: token.id, text: token.special ? text : token.text, bytes: token.bytes, probability: p, chance: null, special: token.special }} place=${token.rank - 1} chosen node=${node} at=${at} reach=${reach} />`}
     </ol>
     <p class="soft rest">${t("rest", { share: percent(Math.max(0, rest)), n: Math.max(0, vocabulary - token.alternatives.length) })}</p>
   </section>`;
 }
 
-function Row({ one, place, chosen, node, at }) {
+function Row({ one, place, chosen, node, at, reach }) {
   const name = one.text === null || one.text === "" ? hex(one.bytes) : shown(one);
   const numbers = `${percent(one.probability)}, ${one.chance === null ? "–" : percent(one.chance)}`;
   const label = t(chosen ? "chosenWas" : "forkAt", { token: name, numbers });
@@ -51,7 +52,7 @@ function Row({ one, place, chosen, node, at }) {
       data-id=${one.id} data-probability=${one.probability} data-chance=${one.chance} onClick=${() => !chosen && fork(node, at, one)}>
     <span class="place">${place + 1}</span>
     <span class=${`name ${one.special ? "control" : one.text === null ? "mono" : ""}`}><bdi>${name}</bdi></span>
-    <span class="bars" aria-hidden="true"><i class="before" style=${{ width: `${100 * one.probability}%` }}></i><i class="after" style=${{ width: `${100 * (one.chance ?? 0)}%` }}></i></span>
+    <span class="bars" aria-hidden="true"><i class="before" style=${{ width: `${(100 * one.probability) / reach}%` }}></i><i class="after" style=${{ width: `${(100 * (one.chance ?? 0)) / reach}%` }}></i></span>
     <span class="share"><span>${percent(one.probability)}</span><span>${one.chance === null ? "–" : percent(one.chance)}</span></span>
     <span class="act" aria-hidden="true">${chosen ? "●" : html`<${Icon} name="fork" />`}</span>
   </button></li>`;
@@ -76,7 +77,7 @@ function Hint() {
   answer?.tick.value; // drawn again when its tokens come
   return html`<div class="inspect-hint">
     <h2>${t("inspect.title")}</h2><p>${t("inspect.what")}</p>
-    ${answer?.tokens?.length ? html`<button type="button" class="primary" onClick=${() => pick(answer, mostOpen(answer.tokens))}><${Icon} name="look" />${t("inspect.go")}</button>` : html`<p class="soft">${t("inspect.first")}</p>`}
+    ${answer?.tokens?.length ? html`<button type="button" class="primary" onClick=${() => pick(answer, mostOpen(answer.tokens))}><${Icon} name="look" />${t("inspect.go")}</button>` : html`<p class="soft">${t(answer && !answer.live && !answer.kept ? "inspect.none" : "inspect.first")}</p>`}
   </div>`;
 }
 

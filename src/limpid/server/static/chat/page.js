@@ -50,7 +50,7 @@ function Panel() {
     onClick=${() => { panel.value = name; }} onKeyDown=${(event) => /^Arrow(Left|Right)$/.test(event.key) && (panel.value = name === "inspect" ? "settings" : "inspect", queueMicrotask(() => document.getElementById(`tab-${panel.value}`).focus()))}>${t(`panel.${name}`)}</button>`;
   return html`<aside class=${`panel ${panelOpen.value ? "open" : ""}`} aria-label=${t("panel")}>
     <header><div role="tablist" aria-label=${t("panel")}>${tab("inspect")}${tab("settings")}</div><${IconButton} name="close" class="narrow" label=${t("close")} onClick=${closePanel} /></header>
-    <div id="panel-body" role="tabpanel" aria-labelledby=${`tab-${panel.value}`} tabindex="0">${panel.value === "inspect" ? html`<${Inspector} />` : html`<${Settings} />`}</div>
+    <div id="panel-body" key=${panel.value} role="tabpanel" aria-labelledby=${`tab-${panel.value}`} tabindex="0">${panel.value === "inspect" ? html`<${Inspector} />` : html`<${Settings} />`}</div>
   </aside>`;
 }
 
