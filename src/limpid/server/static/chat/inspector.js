@@ -1,7 +1,7 @@
 // Inside one token: what it was, how sure the model was, and what else it could have said.
 import { html } from "../lib/html.js";
 import { number, t } from "../lib/i18n.js";
-import { hex, percent, shown } from "../lib/format.js";
+import { digits, hex, percent, shown } from "../lib/format.js";
 import { model } from "../lib/server.js";
 import { Icon, IconButton } from "../parts/icons.js";
 import { pick, picked, shownPath } from "./store.js";
@@ -24,18 +24,18 @@ export function Inspector() {
       <${IconButton} name="right" label=${t("after")} disabled=${at === node.tokens.length - 1} onClick=${() => pick(node, at + 1)} />
     </div>
     <p class=${`big ${token.special ? "control" : ""}`}><bdi>${text}</bdi></p>
-    <p class="verdict" aria-live="polite"><span class="hidden">${text}: </span>${verdict(token, p, vocabulary)}</p>
+    <p class="verdict" aria-live="polite"><span class="hidden">${text}: </span>${verdict(token, p, node.about.forked?.at === at)}</p>
     <dl class="numbers">
       <div><dt>${t("probability")}</dt><dd data-name="probability" data-value=${p}>${percent(p)}</dd></div>
       <div><dt>${t("rank")}</dt><dd data-name="rank">${token.rank ? t("rankOf", { rank: number(token.rank), n: vocabulary }) : "–"}</dd></div>
-      <div><dt title=${t("entropy.what")}>${t("entropy")}</dt><dd data-name="entropy" data-value=${token.entropy}>${number(token.entropy, 3)} nat <small>${t("choices", { n: Math.exp(token.entropy).toFixed(Math.exp(token.entropy) < 10 ? 1 : 0) })}</small></dd></div>
-      <div><dt>logprob</dt><dd data-name="logprob" data-value=${token.logprob}>${number(token.logprob, 4)}</dd></div>
+      <div><dt title=${t("entropy.what")}>${t("entropy")}</dt><dd data-name="entropy" data-value=${token.entropy}>${digits(token.entropy)} nat <small>${t("choices", { n: Math.exp(token.entropy).toFixed(Math.exp(token.entropy) < 10 ? 1 : 0) })}</small></dd></div>
+      <div><dt>logprob</dt><dd data-name="logprob" data-value=${token.logprob}>${digits(token.logprob)}</dd></div>
       <div><dt>id</dt><dd data-name="id">${token.id}</dd></div>
       <div><dt>${t("bytes")}</dt><dd class="mono">${token.bytes ? hex(token.bytes) : t("controlToken")}</dd></div>
       ${token.part && html`<div class="row"><dt>${t("partOf")}</dt><dd><b>${node.tokens[token.part[1]].text || "…"}</b> ${t("partOf.what", { n: token.part[1] - token.part[0] + 1 })}</dd></div>`}
     </dl>
-    <h3>${t("alternatives")}</h3>
-    <p class="soft key"><i class="bar-key before"></i>${t("beforeSampling")} <i class="bar-key after"></i>${t("afterSampling")}<span class="reach">${t("reach", { reach: percent(reach) })}</span></p>
+    <h3 class="split"><span>${t("alternatives")}</span><small>${t("reach", { reach: percent(reach) })}</small></h3>
+    <p class="soft key"><i class="bar-key before"></i>${t("beforeSampling")} <i class="bar-key after"></i>${t("afterSampling")}</p>
     <ol class="alternatives" onKeyDown=${walk}>
       ${token.alternatives.map((one, place) => html`<${Row} key=${one.id} one=${one} place=${place} chosen=${one.id === token.id} node=${node} at=${at} reach=${reach} />`)}
       ${!own && html`<${Row} key="own" one=${{ id: token.id, text: token.special ? text : token.text, bytes: token.bytes, probability: p, chance: null, special: token.special }} place=${token.rank - 1} chosen node=${node} at=${at} reach=${reach} />`}
@@ -67,9 +67,9 @@ function walk(event) {
   all[Math.min(all.length - 1, Math.max(0, all.indexOf(document.activeElement) + step))]?.focus();
 }
 
-function verdict(token, p, vocabulary) {
-  const key = token.rank === 1 ? (p > 0.9 ? "sure" : p > 0.5 ? "likely" : "torn") : p < 0.02 ? "rare" : "second";
-  return t(`verdict.${key}`, { share: percent(p), rank: token.rank, vocabulary });
+function verdict(token, p, yours) {
+  const key = yours ? "yours" : token.rank === 1 ? (p > 0.9 ? "sure" : p > 0.5 ? "likely" : "torn") : p < 0.02 ? "rare" : "second";
+  return t(`verdict.${key}`, { share: percent(p), rank: token.rank });
 }
 
 function Hint() {

@@ -104,7 +104,7 @@ function mark(box, at) {
   if (at < 0) return;
   const spans = box.querySelectorAll(`[data-at="${at}"]`);
   for (const span of spans) span.classList.add("picked");
-  spans[0]?.scrollIntoView({ block: "nearest" });
+  requestAnimationFrame(() => spans[0]?.scrollIntoView({ block: "nearest" })); // when the panel has its place
 }
 
 function Speed({ node }) {

@@ -1,13 +1,19 @@
 // Numbers as the pages write them.
 
-/** A probability with as many digits as mean something: 42.1%, 0.31%, 2.4e-6. */
+/** A probability with as many digits as mean something: 42.1%, 0.31%, 2.4e-4%. */
 export function percent(p) {
   const share = 100 * p;
   if (p >= 0.9995 && p < 1) return `${Math.min(share, 99.999).toFixed(share >= 99.995 ? 3 : 2)}%`;
   if (share >= 10) return `${share.toFixed(1)}%`;
   if (share >= 0.1) return `${share.toFixed(2)}%`;
   if (share >= 0.001) return `${share.toFixed(3)}%`;
-  return p === 0 ? "0%" : p.toExponential(1);
+  return p === 0 ? "0%" : `${share.toExponential(1)}%`;
+}
+
+/** A number with three digits that mean something, whatever its size: 1.234, 0.0123, 1.4e-5. */
+export function digits(value) {
+  if (value === 0) return "0";
+  return Math.abs(value) >= 0.001 ? String(Number(value.toPrecision(4))) : value.toExponential(1);
 }
 
 /** A count of parameters: 6.1M. */
