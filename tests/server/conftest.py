@@ -22,7 +22,7 @@ from limpid.server.chats import Chats
 from limpid.server.guard import LOOPBACK_HOSTS, Guard
 from limpid.server.loading import Sizes, make_ready, open_runs, place_of
 from limpid.server.models import Catalogue, ServedModel
-from limpid.server.process import Server, bind, url_of
+from limpid.server.process import Server, bind, run_loop, url_of
 from limpid.server.state import State
 from limpid.text.tokenizer import Tokenizer
 
@@ -71,7 +71,7 @@ def served(
 
     with bind("127.0.0.1", port) as sock:
         url = url_of(sock)
-        thread = threading.Thread(target=lambda: asyncio.run(server.run_with(sock, load)), daemon=True)
+        thread = threading.Thread(target=lambda: run_loop(server.run_with(sock, load)), daemon=True)
         thread.start()
         assert ready.wait(30)
         try:

@@ -56,7 +56,7 @@ def serve(
     The address is printed when the models answer. SIGTERM or Ctrl-C lets running answers end; a second one does not.
     """
     from limpid.server.guard import LOOPBACK_HOSTS, Guard, is_loopback
-    from limpid.server.process import Server, bind, url_of
+    from limpid.server.process import Server, bind, run_loop, url_of
 
     key = _checked(host, api_key, allow_origin or [], public=not is_loopback(host))
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.WARNING)
@@ -64,6 +64,7 @@ def serve(
     logging.getLogger("limpid.access").setLevel(logging.INFO if log_requests else logging.WARNING)
     with bind(host, port) as sock:
         from limpid.core.paths import keepsakes_dir
+        from limpid.parallel.hardware import release_memory
         from limpid.server.app import make_app
         from limpid.server.chats import Chats
         from limpid.server.loading import Sizes, make_ready, open_runs, place_of
@@ -86,6 +87,7 @@ def serve(
             models = []
             while opened:  # the float32 weights of a checkpoint are let go when its model is ready
                 models.append(await asyncio.to_thread(ready, opened.pop(0)))
+            release_memory()
             state.models = Catalogue(models)
             url = url_of(sock)
             names = ", ".join(model.name for model in models)
@@ -93,7 +95,7 @@ def serve(
             if not no_browser:
                 browser.show(url)
 
-        asyncio.run(server.run_with(sock, load))
+        run_loop(server.run_with(sock, load))
 
 
 def _checked(host: str, key: str | None, origins: list[str], *, public: bool) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from limpid.core.errors import LimpidError
@@ -52,19 +52,18 @@ class DecoderAnswer(Answer):
 
 
 class EngineRunner(Runner):
-    """Steps an engine. ``make_engine`` makes the first one, and another where a step has failed."""
+    """Steps an engine."""
 
     def __init__(
         self,
-        make_engine: Callable[[], Engine],
+        engine: Engine,
         loop: asyncio.AbstractEventLoop,
         metrics: ModelMetrics,
         *,
         rows: int,
         queue: int,
     ) -> None:
-        self._make_engine = make_engine
-        self.engine = make_engine()
+        self.engine = engine
         self._asked: dict[Request, DecoderAnswer] = {}
         super().__init__(loop, metrics, rows=rows, queue=queue)
 
@@ -111,7 +110,7 @@ class EngineRunner(Runner):
 
     def _reset(self) -> None:
         self._asked.clear()
-        self.engine = self._make_engine()
+        self.engine.restart()
 
 
 class DecoderModel(ServedModel):
@@ -190,10 +189,10 @@ class DecoderModel(ServedModel):
         return ids if begun is None else [*ids, *self.tokenizer.encode(begun["content"])]
 
     async def embedding(self, ids: list[int]) -> list[float]:
-        return await self.runner.call(lambda: embed(self._engines.engine.model, ids))
+        return await self.runner.call(lambda: embed(self._engines.engine, ids))
 
     async def read(self, ids: list[int], alternatives: int) -> list[ReadToken]:
-        return await self.runner.call(lambda: read_tokens(self._engines.engine.model, ids, alternatives))
+        return await self.runner.call(lambda: read_tokens(self._engines.engine, ids, alternatives))
 
     def _grammar(self, schema: dict[str, Any], param: str) -> JsonMask:
         assert self._chat_grammars is not None  # the prompt could be made, so this model can chat
