@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from limpid.cli import answering
+from limpid.cli import answering, browser
 from limpid.core.errors import LimpidError
 
 
@@ -45,12 +45,13 @@ def serve(
     log_requests: Annotated[
         bool, typer.Option("--log-requests", help="A line for each request on standard error; never what was said.")
     ] = False,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser.")] = False,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
+    no_history: Annotated[bool, typer.Option("--no-history", help="The page's chats are not kept.")] = False,
     device: answering.Device = "auto",
     dtype: answering.DType = "auto",
     draft: answering.Draft = None,
 ) -> None:
-    """Serve models to the clients of OpenAI's API: chat, completions, embeddings, streamed to many at once.
+    """Serve models to their own page in the browser, and to the clients of OpenAI's API.
 
     The address is printed when the models answer. SIGTERM or Ctrl-C lets running answers end; a second one does not.
     """
@@ -62,14 +63,18 @@ def serve(
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # what is no HTTP is the client's affair, not the log's
     logging.getLogger("limpid.access").setLevel(logging.INFO if log_requests else logging.WARNING)
     with bind(host, port) as sock:
+        from limpid.core.paths import keepsakes_dir
         from limpid.parallel.hardware import release_memory
-        from limpid.server.app import State, make_app
+        from limpid.server.app import make_app
+        from limpid.server.chats import Chats
         from limpid.server.loading import Sizes, make_ready, open_runs, place_of
         from limpid.server.models import Catalogue
+        from limpid.server.state import State
 
         place = place_of(device, dtype, answering.draft_path(draft))
         opened = open_runs(runs, answering.run_path, Sizes(rows, queue, context), place)
-        state = State(max_body_bytes=max_body)
+        chats = None if no_history else Chats(keepsakes_dir() / "chats.sqlite3")
+        state = State(max_body_bytes=max_body, chats=chats)
         hosts = {*LOOPBACK_HOSTS, host, *(allow_host or [])} if is_loopback(host) or allow_host else None
         app = Guard(
             make_app(state), key=key, hosts=hosts, origins=allow_origin or [], count=state.metrics.count_response
@@ -87,6 +92,8 @@ def serve(
             url = url_of(sock)
             names = ", ".join(model.name for model in models)
             typer.echo(f"limpid serves {names} at {url} (for clients: {url}/v1; what there is: {url}/docs)")
+            if not no_browser:
+                browser.show(url)
 
         run_loop(server.run_with(sock, load))
 

@@ -100,6 +100,7 @@ class Engine:
         stop_ids: Collection[int] = (),
         row: int = 0,
         mask: TokenMask | None = None,
+        begun: int = 0,
     ) -> Request:
         """Queue a prompt; its events come out of `step`.
 
@@ -108,6 +109,8 @@ class Engine:
             stop_ids: tokens that end the answer (reported as its last event, finish "stop").
             row: the submitter's own number for it; numbers are drawn from (sampling.seed, row).
             mask: which tokens may come; it must let a stop token through when it is done.
+            begun: how many of the prompt's last tokens the answer begins with. Penalties count them as said, and the
+                numbers drawn are those that would have followed them: an answer goes on as if it had never paused.
 
         Raises:
             LimpidError: the prompt is empty or leaves no room in the context. Busy: the queue is full.
@@ -120,7 +123,7 @@ class Engine:
                 "shorten it so that at least one token can follow."
             )
         request = Request(prompt, sampling, stop_ids, row, self.config.context)
-        request.mask = mask
+        request.mask, request.begun = mask, begun
         with self._lock:
             if self.waiting_limit is not None and len(self._waiting) >= self.waiting_limit:
                 raise Busy(f"{len(self._waiting)} requests are waiting already; try again in a moment.")

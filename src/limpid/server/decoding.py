@@ -27,7 +27,10 @@ COMPLETION_TOKENS = 16
 
 
 class DecoderAnswer(Answer):
-    """One answer of a decoder. copy: its number among the answers to its prompt, which draws its own numbers."""
+    """One answer of a decoder. copy: its number among the answers to its prompt, which draws its own numbers.
+
+    begun: how many of the prompt's last tokens the answer begins with.
+    """
 
     def __init__(
         self,
@@ -39,8 +42,10 @@ class DecoderAnswer(Answer):
         stop_ids: Collection[int],
         speech: Speech,
         mask: JsonMask | None,
+        begun: int = 0,
     ) -> None:
         super().__init__(index, len(prompt), counts_prompt=copy == 0)
+        self.begun = begun
         self.prompt, self.sampling, self.copy = prompt, sampling, copy
         self.stop_ids, self.speech, self.mask = stop_ids, speech, mask
         self.request: Request | None = None
@@ -68,8 +73,9 @@ class EngineRunner(Runner):
     def _begin(self, answer: Answer) -> None:
         assert isinstance(answer, DecoderAnswer)
         request = self.engine.submit(
-            answer.prompt, answer.sampling, stop_ids=answer.stop_ids, row=answer.copy, mask=answer.mask
-        )
+            answer.prompt, answer.sampling,
+            stop_ids=answer.stop_ids, row=answer.copy, mask=answer.mask, begun=answer.begun,
+        )  # fmt: skip
         answer.request = request
         self._asked[request] = answer
 
@@ -89,7 +95,10 @@ class EngineRunner(Runner):
             answer = self._asked.get(request)
             if answer is None:
                 continue  # cancelled meanwhile
-            piece = answer.speech.push(event.token_id, event.logprob, event.alternatives, event.finish)
+            piece = answer.speech.push(
+                event.token_id, event.logprob, event.alternatives, event.finish,
+                event.chances, event.entropy, event.rank,
+            )  # fmt: skip
             ended = piece is not None and piece.finish is not None
             if ended:
                 self.engine.cancel(request)  # a stop string ends an answer that the engine would go on with
@@ -156,6 +165,15 @@ class DecoderModel(ServedModel):
                 for copy in range(copies)
             ]
         return answers
+
+    def token_answer(self, ids: list[int], begun: list[int], sampling: Sampling, stop_ids: frozenset[int]) -> Answer:
+        speech = Speech(
+            self.tokenizer, 0,
+            previous=ids[-1], stop_ids=stop_ids, stops=sampling.stop, wants_tokens=True, keeps_end=True, begun=begun,
+        )  # fmt: skip
+        return DecoderAnswer(
+            0, [*ids, *begun], sampling, copy=0, stop_ids=stop_ids, speech=speech, mask=None, begun=len(begun)
+        )
 
     def chat_ids(self, turns: list[dict[str, Any]], tools: Sequence[dict[str, Any]]) -> list[int]:
         """Ends where the assistant speaks; a last message of the assistant's is what it has said already."""

@@ -21,9 +21,9 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from limpid.core.errors import LimpidError
-from limpid.server.app import State
 from limpid.server.errors import ApiError
 from limpid.server.guard import HEAD_BYTES
+from limpid.server.state import State
 
 HEAD_SECONDS = 10.0
 """The head of a request must be there so long after its first byte."""
