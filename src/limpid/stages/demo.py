@@ -1,4 +1,4 @@
-"""The whole line: tokenizer -> pretraining -> fine-tuning -> reward model -> RL -> report, each stage kept when finished."""
+"""The whole line: tokenizer -> pretraining -> fine-tuning -> reward model -> RL -> report; finished stages are kept."""
 
 from __future__ import annotations
 
