@@ -42,6 +42,13 @@ def test_one_file_is_divided_by_openings(tmp_path: Path) -> None:
     assert set(openings(fewer["test"])) <= sets[2]
 
 
+def test_of_few_conversations_none_is_held_out(tmp_path: Path) -> None:
+    splits = conversations(write(tmp_path / "a.jsonl", *({"messages": turns(n)} for n in range(39))))
+    assert len(list(splits["train"])) == 39
+    assert not list(splits["validation"])
+    assert not list(splits["test"])
+
+
 def openings_of(rows: list[dict[str, Any]]) -> list[str]:
     return [row["messages"][0]["content"] for row in rows]
 
@@ -103,7 +110,8 @@ def test_a_local_data_set_through_the_datasets_library(tmp_path: Path) -> None:
     write(folder / "train.jsonl", *({"messages": turns(n)} for n in range(5)))
     write(folder / "test.jsonl", {"messages": turns(9)})
     splits = conversations(f"hub:{folder}")
-    assert len(list(splits["train"])) + len(list(splits["validation"])) == 5
+    assert len(list(splits["train"])) == 5  # too few to hold any out
+    assert not list(splits["validation"])
     assert openings(splits["test"]) == ["question 9"]
     assert next(iter(splits["test"])).source == f"hub:{folder}/test, row 1"
     saved = datasets.DatasetDict(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from limpid.core.errors import LimpidError
@@ -15,6 +16,8 @@ from limpid.data.document import Split
 from limpid.data.hub import open_hub
 from limpid.data.sources import Record, find_files, records
 
+FEW = 40
+"""Of fewer conversations none is held out."""
 ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 
 Read = Callable[[], Iterator[Record]]
@@ -44,8 +47,8 @@ def conversations(path: str) -> dict[Split, Iterable[Chat]]:
 
     Files are ``.jsonl``, ``.json``, ``.csv``, ``.tsv`` (each may be .gz) or ``.parquet``; rows are those of
     `chat_layouts`. A folder whose file names say train, validation or test, and a data set of the hub, is split as they
-    say. Else a twentieth of the openings each is held out to validate and to test; where there is a test but no
-    validation, only the former. Where there is a validation split and no test, it serves as both.
+    say. Else, of `FEW` or more, a twentieth of the openings each is held out to validate and to test; where there is a
+    test but no validation, only the former. Where there is a validation split and no test, it serves as both.
 
     Raises:
         LimpidError: at once for what does not exist or holds no conversation; for a bad row, with file, line and field,
@@ -56,8 +59,11 @@ def conversations(path: str) -> dict[Split, Iterable[Chat]]:
     else:
         named = {split: _reader(files) for split, files in _files(path).items()}
     splits: dict[Split, Iterable[Chat]] = {split: Chats(read) for split, read in named.items()}
-    if next(iter(splits["train"]), None) is None:
+    first = list(islice(splits["train"], FEW))
+    if not first:
         raise LimpidError(f"{path} holds no conversations: a row is {LAYOUTS}.")
+    if len(first) < FEW:
+        splits.setdefault("validation", ())
     if "validation" not in splits:
         first_held = TWENTY - (1 if "test" in splits else 2)
         splits["train"] = Chats(named["train"], 0, first_held)

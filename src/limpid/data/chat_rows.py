@@ -52,10 +52,10 @@ class ChatRows(NamedTuple):
 
 
 def chat_rows(chats: Iterable[Chat], tokenizer: Tokenizer, context: int, too_long: TooLong = "drop") -> ChatRows:
-    """Render and pack conversations; every row has a token to learn from.
+    """Render and pack conversations; every row has a token to learn from, and there may be no row.
 
     Raises:
-        LimpidError: a conversation that the chat template cannot write (file and line are named), or none that fits.
+        LimpidError: a conversation that the chat template cannot write; file and line are named.
     """
     truncated: list[Unfit] = []
     dropped: list[Unfit] = []
@@ -83,7 +83,4 @@ def chat_rows(chats: Iterable[Chat], tokenizer: Tokenizer, context: int, too_lon
             yield ids, weights
 
     batch = pack(fitting(), context, tokenizer.end_of_text)
-    rows = ChatRows(batch, seen, truncated, dropped)
-    if seen and not len(batch.inputs):
-        raise LimpidError(f"nothing is left to learn from: {rows.note(context)}.")
-    return rows
+    return ChatRows(batch, seen, truncated, dropped)

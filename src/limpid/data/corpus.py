@@ -26,6 +26,9 @@ from limpid.data.split_names import SPLIT_NAMES
 TWENTY = 20
 """A corpus is divided in twentieths: 18 for training, 1 for validation, 1 for the test."""
 
+BUILT_IN = {"python-docs": "limpid.data.python_docs", "addition": "limpid.data.addition"}
+"""Corpora that are made here: name -> the module that makes them."""
+
 MANY_DOCUMENTS = 20
 """From this many on whole documents go to one split; fewer are each cut."""
 
@@ -74,7 +77,8 @@ class Part:
 
 
 def resolve(name_or_path: str, *, text_key: str = "text") -> dict[Split, Iterable[Document]]:
-    """The splits of a corpus: ``python-docs``, a name of the catalogue, ``hub:OWNER/NAME``, or a file, folder or glob.
+    """The splits of a corpus: ``python-docs``, ``addition``, a name of the catalogue, ``hub:OWNER/NAME``, or a file,
+    folder or glob.
 
     * A folder whose file names say train, valid/val/validation/dev or test is split as they say; a split that is not
       there is taken from training (validation) or is the validation split (test).
@@ -86,8 +90,8 @@ def resolve(name_or_path: str, *, text_key: str = "text") -> dict[Split, Iterabl
 
     Raises LimpidError at once for a name or path that does not exist or holds too little; for bad rows when read.
     """
-    if name_or_path == "python-docs":
-        built: dict[Split, Iterable[Document]] = importlib.import_module("limpid.data.python_docs").corpus()
+    if name_or_path in BUILT_IN:
+        built: dict[Split, Iterable[Document]] = importlib.import_module(BUILT_IN[name_or_path]).corpus()
         return built
     if name_or_path.startswith("hub:"):
         return _hub(name_or_path, text_key)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 
 from limpid.core.errors import LimpidError
+from limpid.data import addition
 from limpid.data.batches import Batches, MixedBatches, PackedBatches, TextBatches
 from limpid.data.chat_files import conversations
 from limpid.data.chat_layouts import Chat
@@ -49,6 +50,14 @@ def chats_of(section: SftSection, seed: int) -> dict[Split, Iterable[Chat]]:
         made = (stream.training(i).messages for i in range(section.conversations))
         train = (Chat([*map(dict, messages)], [], f"{EMBEDDED} {i}") for i, messages in enumerate(made))
         return {"train": train, "validation": (), "test": ()}
+    if section.path == "addition":
+        held_out = [
+            Chat([*map(dict, addition.conversation(*pair))], [], "addition") for pair in addition.sums(held_out=True)
+        ]
+        shown = (
+            Chat([*map(dict, messages)], [], "addition") for messages in addition.conversations(section.conversations)
+        )
+        return {"train": shown, "validation": held_out, "test": held_out}
     return conversations(section.path)
 
 
@@ -58,11 +67,14 @@ def talks_of(
     """Rows of all splits, and what the user should know of them."""
     rows = {split: chat_rows(those, tokenizer, context, section.too_long) for split, those in chats.items()}
     held = {split: these if len(these.batch.inputs) else None for split, these in rows.items()}
-    if not len(rows["train"].batch.inputs):
-        raise LimpidError(f"{section.path} leaves no conversation to train on: all are held out. Bring more.")
     notes = [rows["train"].note(context)]
+    if not len(rows["train"].batch.inputs):
+        why = notes[0] or "all conversations are held out; bring more"
+        raise LimpidError(f"{section.path} leaves nothing to learn from: {why}.")
     if held["validation"] is None and section.path != EMBEDDED:
-        notes.append(f"{section.path} holds too few conversations to hold any out: the answers are not measured")
+        notes.append(
+            f"no conversation is held out ({section.path} has too few, or they do not fit): answers go unmeasured"
+        )
     return Talks(rows["train"], held["validation"], held["test"]), "; ".join(note for note in notes if note)
 
 
@@ -90,15 +102,19 @@ def fine_tuning_job(
     stores: dict[Split, TokenStore],
     talks: Talks | None,
     objective: Callable[[torch.dtype], Objective],
+    fresh: bool = False,
+    extra: Callable[[], Mapping[str, float]] = dict,
     note: str = "",
 ) -> Job:
-    """The job of training ``model`` on ``talks`` and text, by ``objective`` of the compute dtype.
+    """The job of training ``model`` on ``talks`` (None: on text alone), by ``objective`` of the compute dtype.
+
+    fresh: the model has learnt nothing yet. extra: more numbers for a step's line in the metrics.
 
     What is measured: bits per byte of the text; of the answers that were held out; where the conversations are
     limpid's own, how many answers are right.
     """
     config = model.config
-    model, _ = prepare_model(model, recipe, world, section.steps)
+    model, _ = prepare_model(model, recipe, world, section.steps, fresh=fresh)
     dtype = compute_dtype(recipe.train.dtype, world.device)
     seed = recipe.train.seed
     embedded = talks is not None and section.path == EMBEDDED
@@ -145,7 +161,7 @@ def fine_tuning_job(
         measure=measure,
         lower_is_better="wrong" if embedded else judged,
         sample=None,
-        extra=dict,
+        extra=extra,
         conclude=conclude,
         note=note,
     )

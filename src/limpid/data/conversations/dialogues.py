@@ -27,7 +27,7 @@ Grade = Literal["right", "admitted", "wrong"]
 
 ASKED_OF_NAMES = ("description", "module", "signature")
 MIXTURE: dict[str, float] = {
-    "description": 0.24, "module": 0.18, "signature": 0.18, "unknown": 0.16, "arithmetic": 0.19, "greeting": 0.03,
+    "description": 0.23, "module": 0.18, "signature": 0.18, "unknown": 0.18, "arithmetic": 0.18, "greeting": 0.03,
     "identity": 0.02,
 }  # fmt: skip
 RL_MIXTURE: dict[str, float] = {
