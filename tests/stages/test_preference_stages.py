@@ -124,12 +124,13 @@ def test_the_reward_is_read_at_the_end_of_the_turn(tmp_path: Path, pairs: Path, 
         assert float(model.head(hidden[0, -1])) == pytest.approx(alone, abs=1e-5)
 
 
-@pytest.mark.parametrize("stage", ["reward", "dpo", "kto"])
+@pytest.mark.parametrize("stage", ["reward", "likelihood", "dpo", "kto"])
 def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
     tmp_path: Path, pairs: Path, corpus: Path, saved_run: Path, stage: str
 ) -> None:
-    run = {"reward": reward}.get(stage, dpo)
-    recipe = recipe_for(pairs, corpus, dpo={"loss": "kto" if stage == "kto" else "dpo"})
+    run = dpo if stage in ("dpo", "kto") else reward
+    changes = {"dpo": {"loss": "kto" if stage == "kto" else "dpo"}, "reward": {"likelihood": stage == "likelihood"}}
+    recipe = recipe_for(pairs, corpus, **changes)
     whole, part = tmp_path / "whole", tmp_path / "part"
     first = list(run(recipe, saved_run, whole, ALONE))[-1]
     cut_back(whole, part, 4)

@@ -96,7 +96,7 @@ def preference_splits(path: str, key: str = "reward.path") -> tuple[dict[Split, 
     left_out = sum((each.left_out for each in read.values()), Counter[str]())
     splits = {split: each.pairs for split, each in read.items()}
     if "validation" not in splits:
-        parts = _held_out(splits["train"], path, 1 if "test" in splits else 2)
+        parts = held_out_prompts(splits["train"], path, 1 if "test" in splits else 2)
         splits |= dict(zip(("train", "validation", "test"), parts, strict=False))
     return {
         "train": splits["train"],
@@ -105,8 +105,12 @@ def preference_splits(path: str, key: str = "reward.path") -> tuple[dict[Split, 
     }, left_out
 
 
-def _held_out(pairs: list[Preference], path: str, parts: int) -> list[list[Preference]]:
-    """[training, then ``parts`` times a tenth of the prompts with all their pairs], each in the order of the file."""
+def held_out_prompts(pairs: list[Preference], path: str, parts: int) -> list[list[Preference]]:
+    """[training, then ``parts`` times a tenth of the prompts with all their pairs], each in the order given.
+
+    Raises:
+        LimpidError: too few prompts for that.
+    """
     asked = {_key(pair): None for pair in pairs}
     share = max(1, round(HELD_OUT * len(asked)))
     if len(asked) <= parts * share:

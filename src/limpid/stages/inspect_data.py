@@ -126,7 +126,9 @@ def _pairs(
         notes = ["one number is learnt from each answer: that at its last token, which is marked as trained"]
     if section.sampled:
         notes.append(f"{section.sampled} questions will be answered by the model for more pairs; they are not shown")
-        section = section.model_copy(update={"sampled": 0})
+        if not section.pairs and section.path == "python-docs":
+            notes.append("without them there are none: some of those that python-docs has are shown instead")
+        section = section.model_copy(update={"sampled": 0, "pairs": section.pairs or section.pairs_per_step})
     pairs = load_pairs(section, recipe.train.seed, place.tokenizer, place.context, scratch, _no_engine)
     notes += [pairs.note] if pairs.note else []
     in_step = min(section.pairs_per_step, len(pairs.train.pairs))

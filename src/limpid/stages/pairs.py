@@ -12,7 +12,7 @@ from limpid.core.errors import LimpidError
 from limpid.core.paths import atomic_write_text
 from limpid.data.document import Split
 from limpid.data.preference_batches import EncodedPreferences, encode_preferences
-from limpid.data.preferences import Preference, preference_splits
+from limpid.data.preferences import Preference, held_out_prompts, preference_splits
 from limpid.inference.engine import Engine
 from limpid.rollout.sampled_pairs import sampled_pairs
 from limpid.stages.preference_recipe import DpoSection, RewardSection
@@ -21,6 +21,8 @@ from limpid.text.tokenizer import Tokenizer
 
 LOOKS = 400
 """Pairs of the validation split that are scored at every look."""
+OWN, FEWEST = "own answers", 20
+"""The kind of held-out pairs that are made of the model's own answers, a tenth of them where there are so many."""
 SAMPLED = "sampled.jsonl"
 """Where a run keeps the pairs made of its model's own answers, to be read and to be found again."""
 
@@ -68,7 +70,9 @@ def load_pairs(
     notes = [f"{count} pairs left out ({reason})" for reason, count in sorted(left_out.items())]
     if section.sampled and embedded:
         found = _sampled(section, seed, tokenizer, folder, engine)
-        splits["train"] = [*splits["train"], *found]
+        own, held_out = held_out_prompts(found, section.path, 1) if len(found) >= FEWEST else (found, [])
+        splits["train"] = [*splits["train"], *own]
+        splits["test"] = [*splits["test"], *(pair._replace(kind=f"{OWN}: {pair.kind}") for pair in held_out)]
         notes.append(f"{len(found)} pairs made of the model's own answers to {section.sampled} questions")
     encoded = {split: encode_preferences(pairs, tokenizer, context) for split, pairs in splits.items()}
     if too_long := sum(each.too_long for each in encoded.values()):
