@@ -74,7 +74,7 @@ def test_a_row_is_the_prompt_and_the_drawn_tokens_and_only_the_answer_is_weighte
     source = rollouts(tokenizer)
     answers = source.answers(0)
     batch = source[0]
-    assert batch.inputs.shape == (8, 32)
+    assert batch.inputs.shape == (8, 16)
     assert rows(batch) == sorted([*a.prompt, *a.drawn.ids] for a in answers)  # never text that was tokenised again
     assert any(tokenizer.encode(a.text) != a.drawn.ids for a in answers)  # which would have been something else
     for row in range(8):
@@ -231,7 +231,6 @@ def test_engine_and_trainer_agree_and_another_temperature_is_refused(tokenizer):
 def test_the_guard_says_which_bound_was_left():
     guard = Guard("grpo", max_kl=0.5, length_bounds=(2, 20))
     guard.check(3, 0.4, 12.0)
-    guard.check(0, 0.0, None)
     with pytest.raises(LimpidError, match=r"0.61 nats a token .* past grpo.max_kl = 0.5"):
         guard.check(3, 0.61, 12.0)
     with pytest.raises(LimpidError, match=r"max_kl"):
@@ -251,7 +250,7 @@ def test_the_divergence_in_the_reward_is_k1_times_its_coefficient(tokenizer):
     expected = {}
     for i, a in enumerate(answers):
         others = [worth[j] for j in range(8) if j // 4 == i // 4 and j != i]
-        expected[tuple([*a.prompt, *a.drawn.ids])] = worth[i] - sum(others) / 3
+        expected[(*a.prompt, *a.drawn.ids)] = worth[i] - sum(others) / 3
     for row in range(8):
         last = int(batch.lengths[row])
         ids = (int(batch.inputs[row, 0]), *batch.targets[row, :last].tolist())

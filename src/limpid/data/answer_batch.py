@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-LENGTH_STEP = 32
+LENGTH_STEP = 16
 """Rows are padded to a multiple of this: each new shape costs oneDNN a kernel, and the allocator another buffer."""
 
 

@@ -22,6 +22,7 @@ from limpid.models.decoder import Decoder
 from limpid.models.registry import with_dropout
 from limpid.parallel.environment import World
 from limpid.parallel.hardware import compute_dtype, trim_memory
+from limpid.parallel.shard import settle
 from limpid.rollout import given
 from limpid.rollout.credit import shared
 from limpid.rollout.guard import Guard
@@ -204,14 +205,16 @@ class _Guarded:
 
     def __getitem__(self, step: int) -> AnswerBatch:
         rollout, update = divmod(step, self.rollouts.plan.updates)
-        if update == 0:
-            before = self.measured()
-            self.guard.check(rollout, before["kl"], before.get("length"))
-            self.objective.reset()
-            trim_memory()  # answers differ in length from step to step, and so do the buffers
+        if update:
+            return self.rollouts[step]
+        learnt = self.objective.measured(self._sums())
+        self.objective.reset()
+        trim_memory()  # answers differ in length from step to step, and so do the buffers
         batch = self.rollouts[step]
-        if update == 0 and self.samples is not None:
+        if self.samples is not None:
             self.samples.write(step + 1, self.rollouts.samples)
+        drawn = self.rollouts.measured
+        self.guard.check(rollout, drawn.get("kl", learnt.get("kl", 0.0)), drawn["length"])
         return batch
 
     def measured(self) -> dict[str, float]:
@@ -219,15 +222,12 @@ class _Guarded:
 
     def tensors(self) -> dict[str, Tensor]:
         """For a resume; see `Rollouts.tensors`."""
-        length = torch.tensor(self.rollouts.measured.get("length", torch.nan))
-        return self.rollouts.tensors() | {"measured_sums": self._sums(), "measured_length": length}
+        return self.rollouts.tensors() | {"measured_sums": self._sums()}
 
     def load_tensors(self, state: dict[str, Tensor]) -> None:
         self.rollouts.load_tensors(state)
         if self.world.leads:  # what all had seen is kept by one
             self.objective.sums = state["measured_sums"]
-        if not state["measured_length"].isnan():
-            self.rollouts.measured = {"length": float(state["measured_length"])}
 
     def _sums(self) -> Tensor:
         sums = self.objective.sums.clone()
@@ -244,7 +244,9 @@ def _parity(
         drawn=True,
         per_token={"logprobs": [a.drawn.logprobs for a in answers]},
     )
-    return str(parity(batch, token_logprobs(policy, batch, dtype, temperature, rows(batch)), dtype))
+    found = token_logprobs(policy, batch, dtype, temperature, rows(batch))
+    settle(policy)
+    return str(parity(batch, found, dtype))
 
 
 def fitting(questions: Questions, section: RlSection, tokenizer: Tokenizer, context: int) -> tuple[Questions, str]:
