@@ -27,8 +27,9 @@ class EncodedPreferences(NamedTuple):
     @property
     def examples(self) -> TaskExamples:
         """For a `TaskModel` of task "reward": two sequences an example, the better one first."""
-        both = zip(self.chosen, self.rejected, strict=True)
-        return TaskExamples([[chosen.ids, rejected.ids] for chosen, rejected in both], [0.0] * len(self.pairs))
+        both = list(zip(self.chosen, self.rejected, strict=True))
+        starts = [[chosen.start, rejected.start] for chosen, rejected in both]
+        return TaskExamples([[chosen.ids, rejected.ids] for chosen, rejected in both], [0.0] * len(both), starts)
 
 
 def encode_preferences(pairs: Iterable[Preference], tokenizer: Tokenizer, context: int) -> EncodedPreferences:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from limpid.core.errors import LimpidError
 from limpid.core.paths import atomic_write_text
 from limpid.data.document import Split
 from limpid.data.preference_batches import EncodedPreferences, encode_preferences
@@ -50,17 +51,22 @@ def load_pairs(
     """
     left_out: Counter[str] = Counter()
     key = "reward.path" if isinstance(section, RewardSection) else "dpo.path"
-    if section.path == "python-docs":
+    embedded = section.path == "python-docs"
+    if embedded and not section.pairs + section.sampled:
+        raise LimpidError(f"there are no pairs to learn from: {key.removesuffix('path')}pairs and sampled are both 0.")
+    if embedded:
         stream = dialogues(seed)
         splits: dict[Split, list[Preference]] = {
-            "train": [stream.preferences(i, "train") for i in range(section.pairs)],
+            "train": [
+                stream.preferences(i, "train") for i in range(section.first_pair, section.first_pair + section.pairs)
+            ],
             "validation": [stream.preferences(i, "validation") for i in range(LOOKS)],
             "test": [stream.preferences(i, "test") for i in range(section.test_pairs)],
         }
     else:
         splits, left_out = preference_splits(section.path, key)
     notes = [f"{count} pairs left out ({reason})" for reason, count in sorted(left_out.items())]
-    if section.sampled:
+    if section.sampled and embedded:
         found = _sampled(section, seed, tokenizer, folder, engine)
         splits["train"] = [*splits["train"], *found]
         notes.append(f"{len(found)} pairs made of the model's own answers to {section.sampled} questions")

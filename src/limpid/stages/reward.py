@@ -53,7 +53,7 @@ def reward(recipe: Recipe, source: Path, out: Path, world: World, *, resume: boo
             lambda: Engine(inference_copy(checkpoint.model.to(world.device), dtype)),
         )
         backbone = with_dropout(checkpoint.model.cpu(), section.dropout)
-        config = TaskConfig(backbone=backbone.config, task="reward")
+        config = TaskConfig(backbone=backbone.config, task="reward", likelihood=section.likelihood)
         rows = min(section.pairs_per_step, len(pairs.train.pairs))
         steps = max(1, math.ceil(section.epochs * len(pairs.train.pairs) / rows))
         # Batches differ in length, and a compiled block would be compiled anew for each.

@@ -25,7 +25,7 @@ class BradleyTerry(NamedTuple):
 
     def __call__(self, model: TaskModel, batch: TaskBatch) -> Tensor:
         penalties: list[Tensor] = []
-        rewards = model(batch.inputs, batch.lengths, dtype=self.dtype, penalties=penalties).answers
+        rewards = model(batch.inputs, batch.lengths, starts=batch.starts, dtype=self.dtype, penalties=penalties).answers
         loss = summed_bradley_terry(rewards, self.centring)
         return loss + batch.total_weight * sum(penalties) if penalties else loss
 
