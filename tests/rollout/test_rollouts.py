@@ -122,7 +122,8 @@ def test_groups_that_earned_the_same_are_left_out_where_the_algorithm_says_so(to
     def reward(i: int) -> float:
         return [1.0, -1.0, -1.0, 0.0][i] if i < 4 else -1.0
 
-    source = rollouts(tokenizer, reward)
+    source = rollouts(tokenizer, reward, algorithm="dapo")
+    source.credit = GroupCredit(ALGORITHMS["limpid"]._replace(kl=0.0), AdaptiveKl(0.0), None)
     batch = source[0]
     assert int(batch.counts.sum()) == 4
     gains = sorted(float(batch.advantages[row].sum() / (batch.advantages[row] != 0).sum()) for row in range(4))
@@ -130,6 +131,9 @@ def test_groups_that_earned_the_same_are_left_out_where_the_algorithm_says_so(to
     assert source.measured["reward"] == pytest.approx((1 - 1 - 1 + 0 - 4) / 8)
     assert source.measured["informative_groups"] == 0.5
     assert int(rollouts(tokenizer, reward, algorithm="grpo")[0].counts.sum()) == 8
+    held = rollouts(tokenizer, reward)[0]  # where the divergence costs something, one of the others stays to be held
+    assert int(held.counts.sum()) == 5
+    assert sorted(int((row != 0).any()) for row in held.advantages[:5]) == [0, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -64,7 +64,10 @@ class GroupCredit:
         of_row = advantages[places[:, 0], places[:, 1]]
         batch = batch._replace(advantages=of_row[:, None] * spoken)
         if self.settings.skip_equal and bool(differ.any()):  # where none differs, the divergence is what is left
-            batch = batch.pick(differ[places[:, 0]].nonzero().squeeze(1))
+            kept = differ[places[:, 0]]
+            if self.settings.kl_in == "loss" and self.kl.coefficient:
+                kept |= places[:, 1] == 0  # what goes well should stay as it is
+            batch = batch.pick(kept.nonzero().squeeze(1))
         return batch, measured
 
 

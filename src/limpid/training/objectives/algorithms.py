@@ -21,7 +21,8 @@ class Settings(NamedTuple):
     [1 - clip_low, 1 + clip_high] (Schulman et al. 2017, equation 7); 0 for both: never. kl: coefficient of the
     divergence. kl_estimator: see `kl`. kl_in: it is a term of the ``loss``, or taken off the ``reward``.
     skip_equal: prompts whose answers all earned the same teach nothing but the divergence, and are left out (dynamic
-    sampling: Yu et al. 2025, section 3.2, without drawing others instead).
+    sampling: Yu et al. 2025, section 3.2, without drawing others instead); where the divergence is a term of the loss,
+    but for one answer each.
     """
 
     baseline: Baseline
