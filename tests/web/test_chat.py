@@ -346,6 +346,15 @@ def test_five_hundred_messages_open_at_once(visit: Callable[..., Visit], http: h
     assert took < 4000, took  # bench.web measures the second that is promised; here others use the machine too
     view = page.locator(".scroller")
     wait_until(lambda: view.evaluate("x => x.scrollHeight - x.scrollTop - x.clientHeight") < 60)
+    # Scrolling up brings the earlier ones, a page at a time, and the reader stays at the message they were at.
+    for shown in range(60, 500, 60):
+        first = page.locator("[data-node]").first
+        assert page.locator("[data-node]").count() >= shown
+        name = first.get_attribute("data-node")
+        view.evaluate("x => x.scrollTop = 0")
+        wait_until(lambda shown=shown: page.locator("[data-node]").count() > shown)
+        assert abs(page.locator(f"[data-node={name}]").evaluate("x => x.getBoundingClientRect().top") - 200) < 400
+    page.wait_for_selector("[data-node=m0]", state="attached")
     http.delete("/api/chats/long")
 
 
