@@ -19,7 +19,7 @@ from limpid.server.models import ServedModel
 from limpid.server.requests import ChatBody, CompletionBody
 from limpid.server.runner import Runner
 from limpid.server.tools import CallStyle, call_style, forced_schema
-from limpid.text import chat, chat_template, tool_calls
+from limpid.text import chat, chat_template
 from limpid.text.tokenizer import Tokenizer
 
 COMPLETION_TOKENS = 16
@@ -180,12 +180,7 @@ class DecoderModel(ServedModel):
         begun = None
         if turns[-1]["role"] == "assistant" and not turns[-1].get("tool_calls"):
             *turns, begun = turns
-        conventions = self.tokenizer.conventions
-        if conventions is not None and self._knows_tools:
-            chat.check_messages([{"role": "user", "content": ""}] if turns else [])
-            ids = chat_template.prompt(self.tokenizer, conventions, turns, tools)
-        else:
-            ids = chat.prompt(self.tokenizer, tool_calls.as_text(turns, tools))
+        ids = chat.prompt(self.tokenizer, turns, tools)
         return ids if begun is None else [*ids, *self.tokenizer.encode(begun["content"])]
 
     async def embedding(self, ids: list[int]) -> list[float]:

@@ -28,8 +28,7 @@ from limpid.server.memory import fitting_rows, free_bytes
 from limpid.server.metrics import Metrics
 from limpid.server.models import ServedModel
 from limpid.server.translating import TranslatorModel, TranslatorRunner
-from limpid.stages.load import drafter, precision
-from limpid.stages.seq2seq import BEST
+from limpid.stages.load import BEST, drafter, precision
 
 _NAME = re.compile(r"[^\s/\\\x00-\x1f\x7f]{1,128}")
 
