@@ -9,11 +9,35 @@ import { chat, settings, shape, shownPath, siblings } from "./store.js";
 import { answering } from "./talk.js";
 
 const NEAR = 48; // so near to its end, the reader is at the end
+const PAGE = 60; // so many messages are drawn at first, and so many more each time the reader comes to the first of them
 
 export function Conversation() {
   const view = useRef(null), inner = useRef(null), at = useRef({ end: true, top: 0 });
   const [away, setAway] = useState(false);
-  const messages = shownPath();
+  const whole = shownPath();
+  const start = useRef({ chat: "", from: 0 }), [, redraw] = useState(0);
+  if (start.current.chat !== chat.value.id) start.current = { chat: chat.value.id, from: Math.max(0, whole.length - PAGE) };
+  const from = Math.min(start.current.from, Math.max(0, whole.length - 1));
+  const messages = whole.slice(from);
+  const earlier = useRef(null), held = useRef(null);
+  const more = () => {
+    const first = inner.current.querySelector("[data-node]");
+    held.current = { first, top: first.getBoundingClientRect().top };
+    start.current.from = Math.max(0, from - PAGE);
+    redraw(start.current.from);
+  };
+  useLayoutEffect(() => { // what the reader looks at stays where it is
+    if (!held.current) return;
+    const { first, top } = held.current;
+    held.current = null;
+    view.current.scrollTop += first.getBoundingClientRect().top - top;
+  }, [from]);
+  useEffect(() => {
+    if (!earlier.current) return undefined;
+    const near = new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) more(); }, { root: view.current, rootMargin: "200px" });
+    near.observe(earlier.current);
+    return () => near.disconnect();
+  }, [from, chat.value.id]);
   const toEnd = () => { const box = view.current; box.scrollTop = box.scrollHeight; at.current = { end: true, top: box.scrollTop }; setAway(false); };
   const scrolled = () => {
     const box = view.current, end = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR;
@@ -33,6 +57,7 @@ export function Conversation() {
     ${messages.some((one) => one.role === "assistant") && html`<${Legend} />`}
     <div class="scroller" ref=${view} onScroll=${scrolled} tabindex="0" role="region" aria-label=${t("messages")} data-tint=${tint.value}>
       <div class="messages" ref=${inner}>
+        ${from > 0 && html`<button type="button" class="plain earlier" ref=${earlier} onClick=${more}>${t("earlierMessages", { n: from })}</button>`}
         ${messages.length ? messages.map((one, place) => html`<${One} key=${one.id} one=${one} last=${place === messages.length - 1} />`) : html`<${Welcome} />`}
       </div>
     </div>

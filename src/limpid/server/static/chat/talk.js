@@ -159,5 +159,6 @@ function complain(node, failure) {
   const empty = !node.tokens.length;
   if (failure.code === "model_not_found") loadServer();
   const key = failure.status === 0 ? (empty ? "noServer" : "brokeOff") : null;
-  trouble.value = { key, text: failure.message, again: () => { trouble.value = null; resume(node); } };
+  const mended = failure.status === 0 || failure.status === 429 || failure.status >= 500; // else asking again changes nothing
+  trouble.value = { key, text: failure.message, again: mended ? () => { trouble.value = null; resume(node); } : undefined };
 }

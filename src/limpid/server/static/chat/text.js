@@ -2,8 +2,9 @@
 // the borders of tokens. Blocks that have not changed stay as they are, so that a stream costs what its last block costs.
 import { blocks, draw, drawFormulas } from "../lib/markdown.js";
 import { ofEntropy, ofProbability, ofRank } from "../lib/scale.js";
-import { hex, percent } from "../lib/format.js";
+import { hex, percent, visible } from "../lib/format.js";
 
+const UNSEEN = /^[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]+$/; // one must be able to point at it
 const FAR = 120; // a character of the page is looked for so far ahead in the source: marks of markdown lie between
 
 /** Draws a message into `element`, again and again. */
@@ -130,6 +131,7 @@ class Cutter {
     const token = this.tokens[at], span = this.colour(document.createElement("span"), at);
     span.className = "tok";
     span.textContent = text;
+    if (UNSEEN.test(text)) { span.className = "tok chip ghost"; span.dataset.hex = visible(text); }
     const [first, last] = token.part ?? [at, at];
     if (first === last || last !== at) return span;
     const whole = document.createElement("span"), row = document.createElement("span");

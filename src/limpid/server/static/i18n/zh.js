@@ -12,7 +12,7 @@ export const zh = {
   broughtIn: "已导入 {n} 个对话。", notBroughtIn: "这个文件无法导入。{text}", notSaved: "对话没能保存：{text}", notOpened: "对话打不开：{text}", chatGone: "那个对话已经不在了；这是一个新对话。",
   keptAside: "历史文件已损坏，原文件保存为 {path}，并新建了一个。",
 
-  messages: "消息", toEnd: "回到最新", you: "你", yourText: "你的文字", answerOf: "{model} 的回答", tokensOf: "回答，共 {n} 个词元；用方向键逐个查看", answering: "模型正在回答。",
+  messages: "消息", toEnd: "回到最新", earlierMessages: "更早的 {n} 条消息", you: "你", yourText: "你的文字", answerOf: "{model} 的回答", tokensOf: "回答，共 {n} 个词元；用方向键逐个查看", answering: "模型正在回答。",
   edit: "编辑", askAgain: "重新提问", cancel: "取消", again: "换一个回答", continue: "继续", stop: "停止", copy: "复制", copied: "已复制", source: "显示原文，不排版", branches: "分支", earlier: "上一个分支", later: "下一个分支",
   forked: "分叉", broken: "回答在这里中断了。", noAnswer: "没有收到回答。", saidNothing: "它什么也没说就结束了。", brokeOff: "回答到一半时连接断开了。已收到的文字都在；点“重试”会从断开处一字不差地接着写。", replaced: "页面打开期间，{model} 换成了另一份权重。之后的回答来自新模型。",
   dropped: "最早的 {n} 条消息超出了模型 {context} 个词元的上下文，没有再读入。",

@@ -28,7 +28,7 @@ export const hex = (bytes) => bytes.replace(/(..)(?=.)/g, "$1 ");
 /** A token's text with what cannot be seen made visible. */
 export function visible(text) {
   return text.replace(/ /g, "␣").replace(/\n/g, "⏎").replace(/\t/g, "⇥").replace(/\r/g, "␍")
-    .replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]/g, (c) => `‹${c.codePointAt(0).toString(16).padStart(2, "0")}›`);
+    .replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]/g, (c) => `‹${c.codePointAt(0).toString(16).padStart(2, "0")}›`);
 }
 
 /** How a token is shown by itself: its characters, or its bytes where it is no whole character. */
