@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
@@ -13,15 +14,16 @@ from torch.distributed.tensor import DTensor
 from limpid.checkpoint.shards import read_shards, write_shard
 from limpid.core.errors import LimpidError
 from limpid.core.paths import atomic_directory, remove_directory
-from limpid.core.recipe import Section
+from limpid.core.recipe import Section, parse
 from limpid.models.decoder import Decoder
+from limpid.models.lora import LoraSection, add_lora, merge_lora
 from limpid.models.model import Model
 from limpid.models.registry import build, config_from_table, require_kind
 from limpid.parallel.environment import World
 from limpid.text.tokenizer import Tokenizer
 
 FORMAT = 1
-STAGES = ("pretrain", "sft", "grpo")
+STAGES = ("pretrain", "sft", "distill", "dpo", "grpo", "ppo")
 """Sub-runs of a demo folder, first to last."""
 
 
@@ -51,18 +53,24 @@ def write(
     tokenizer: Tokenizer,
     state: dict[str, Any],
     world: World,
-    optimizer_tensors: dict[str, Tensor] | None = None,
+    more: Mapping[str, dict[str, Tensor]] | None = None,
 ) -> None:
-    """Write a checkpoint at ``path``; every process writes its own part, the leader moves the whole into place."""
+    """Write a checkpoint at ``path``; every process writes its own part, the leader moves the whole into place.
+
+    more: what a resume needs besides the model, a file each: name -> tensors.
+    """
+    parts = {"model": _unique(model), **(more or {})}
     if not world.leads:
-        _write_parts(Path(world.tell("")), model, optimizer_tensors, world)
+        _write_parts(Path(world.tell("")), parts, world)
         return
     with atomic_directory(path) as folder:
         world.tell(str(folder))
         (folder / "config.json").write_text(model.config.model_dump_json(indent=1), encoding="utf-8")
+        if model.lora is not None:
+            (folder / "lora.json").write_text(model.lora.model_dump_json(indent=1), encoding="utf-8")
         (folder / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")
         (folder / "state.json").write_text(json.dumps({"format": FORMAT, **state}, indent=1), encoding="utf-8")
-        _write_parts(folder, model, optimizer_tensors, world)
+        _write_parts(folder, parts, world)
         _write_sums(folder)
 
 
@@ -81,10 +89,9 @@ def _write_sums(folder: Path) -> None:
     (folder / "checksums.json").write_text(json.dumps(sums, indent=1), encoding="utf-8")
 
 
-def _write_parts(folder: Path, model: Model, optimizer_tensors: dict[str, Tensor] | None, world: World) -> None:
-    write_shard(folder, "model", _unique(model), world.rank, world.size)
-    if optimizer_tensors is not None:
-        write_shard(folder, "optimizer", optimizer_tensors, world.rank, world.size)
+def _write_parts(folder: Path, parts: Mapping[str, dict[str, Tensor]], world: World) -> None:
+    for name, tensors in parts.items():
+        write_shard(folder, name, tensors, world.rank, world.size)
     world.wait()
 
 
@@ -102,17 +109,18 @@ def verify(path: Path) -> None:
 
 
 @overload
-def read(path: Path) -> Checkpoint[Decoder]: ...
+def read(path: Path, *, merge: bool = True) -> Checkpoint[Decoder]: ...
 
 
 @overload
-def read(path: Path, kind: type[M]) -> Checkpoint[M]: ...
+def read(path: Path, kind: type[M], *, merge: bool = True) -> Checkpoint[M]: ...
 
 
-def read(path: Path, kind: type[Model] = Decoder) -> Checkpoint[Any]:
+def read(path: Path, kind: type[Model] = Decoder, *, merge: bool = True) -> Checkpoint[Any]:
     """The checkpoint that ``path`` (a checkpoint, a run, or a demo folder) stands for, on the CPU in float32.
 
-    kind: the class of model that the caller can use; a checkpoint of another is refused.
+    kind: the class of model that the caller can use; a checkpoint of another is refused. merge: whether LoRA adapters
+    become part of the weights, as every use but going on with them wants it.
 
     Raises:
         LimpidError: nothing there, damaged, or tensors that are missing, extra or of another shape (all named).
@@ -133,7 +141,12 @@ def read(path: Path, kind: type[Model] = Decoder) -> Checkpoint[Any]:
             "they do not belong together."
         )
     model = build(config)
+    if (folder / "lora.json").is_file():
+        table = json.loads((folder / "lora.json").read_text(encoding="utf-8"))
+        add_lora(model, parse(LoraSection, table, f"{folder}/lora.json"), seed=0)
     load_tensors(model, read_shards(folder, "model"), str(folder))
+    if merge and model.lora is not None:
+        merge_lora(model)
     return Checkpoint(folder, config, model, tokenizer, state)
 
 

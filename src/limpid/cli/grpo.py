@@ -13,14 +13,21 @@ def grpo(
     overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value, for example grpo.kl=0.1.")] = None,
     source: Annotated[Path | None, typer.Option("--from", help="The fine-tuned run; runs/RECIPE/sft.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/RECIPE/grpo unless given.")] = None,
+    reward_model: Annotated[
+        Path | None, typer.Option("--reward-model", help="A run of limpid reward, instead of the recipe's rewards.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder, bit for bit.")] = False,
 ) -> None:
-    """Improve a chat model by policy-gradient RL with a reward that can be checked."""
+    """Improve a chat model by rewards of several answers to each question: GRPO, RLOO, Dr. GRPO, DAPO, REINFORCE."""
     from limpid.cli.stage import run_stage
     from limpid.core.paths import run_folder
     from limpid.stages.grpo import grpo as stage
 
     begin = source or run_folder(recipe, "sft")
     run_stage(
-        "grpo", recipe, overrides, out, lambda loaded, folder, world: stage(loaded, begin, folder, world, resume=resume)
+        "grpo",
+        recipe,
+        overrides,
+        out,
+        lambda loaded, folder, world: stage(loaded, begin, folder, world, resume=resume, reward_model=reward_model),
     )

@@ -23,12 +23,17 @@ from limpid.core.errors import LimpidError, did_you_mean
 
 VERBS: dict[str, str] = {
     "demo": "The whole line in ten minutes: tokenizer, pretraining, fine-tuning, RL, report.",
-    "data": "List the catalogue of data sets, or fetch one.",
+    "data": "List the catalogue of data sets, fetch one, or inspect what a stage learns from.",
     "tokenize": "Train a tokenizer, use any, or compare the kinds on one sentence.",
     "pretrain": "Train a model on a corpus from a recipe.",
     "seq2seq": "Train a translator on sentence pairs.",
     "sft": "Fine-tune a model on conversations.",
-    "grpo": "Improve a chat model by reinforcement learning with a checkable reward.",
+    "distill": "Train a smaller model on what a larger one knows.",
+    "reward": "Train a reward model on pairs of answers.",
+    "dpo": "Improve a chat model on pairs of answers directly: DPO, IPO, KTO or ORPO.",
+    "grpo": "Improve a chat model by RL that compares its answers (GRPO, RLOO, DAPO ...).",
+    "ppo": "Improve a chat model by RL with a value model (PPO).",
+    "compare": "Ask several runs the same questions: who wins, and what was forgotten.",
     "classify": "Turn a pretrained model into a classifier, or ask one.",
     "generate": "Continue a text, and show the probabilities if asked.",
     "translate": "Translate lines with a trained translator.",
@@ -38,7 +43,7 @@ VERBS: dict[str, str] = {
     "inspect": "Open a model on a text: attention, logit lens, attribution, ablation.",
     "embed": "Open a model's word vectors: neighbours, analogies, one-hot and dense, tests.",
     "import": "Bring a model in Hugging Face's form into a run.",
-    "export": "Write a run for transformers and vLLM, for llama.cpp, or as two files.",
+    "export": "Write a run for transformers and vLLM, for peft, for llama.cpp, or as two files.",
     "runs": "List the runs, or show one.",
     "models": "List model families and presets: parameters, and the memory they need.",
 }

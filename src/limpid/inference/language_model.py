@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -82,15 +82,20 @@ class LanguageModel:
         """The continuation of ``prompt`` as one string."""
         return "".join(event.text for event in self.stream(prompt, **sampling))
 
-    def stream_chat(self, messages: Sequence[Message], **sampling: Any) -> Iterator[TextEvent]:
-        """The assistant's answer to a conversation, token by token; old turns that no longer fit are left out."""
+    def stream_chat(
+        self, messages: Sequence[Message], *, tools: Sequence[Mapping[str, Any]] = (), **sampling: Any
+    ) -> Iterator[TextEvent]:
+        """The assistant's answer to a conversation, token by token; old turns that no longer fit are left out.
+
+        tools: functions it may call, as OpenAI's API has them; a call is part of what it says (`text.tool_calls`).
+        """
         settings = _sampling(sampling)
-        ids = fitting_prompt(self.tokenizer, messages, self.room(settings))
+        ids = fitting_prompt(self.tokenizer, messages, self.room(settings), tools)
         return self._stream(ids, settings, self.tokenizer.chat_stops)
 
-    def chat(self, messages: Sequence[Message], **sampling: Any) -> str:
+    def chat(self, messages: Sequence[Message], *, tools: Sequence[Mapping[str, Any]] = (), **sampling: Any) -> str:
         """The assistant's answer as one string."""
-        return "".join(event.text for event in self.stream_chat(messages, **sampling))
+        return "".join(event.text for event in self.stream_chat(messages, tools=tools, **sampling))
 
     def room(self, sampling: Sampling) -> int:
         """The tokens a prompt may have: the context but for a quarter of it, or max_tokens, kept for the answer."""

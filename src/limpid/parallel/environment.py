@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from limpid.core.errors import LimpidError
+
+T = TypeVar("T")
 
 
 class World(NamedTuple):
@@ -45,6 +47,14 @@ class World(NamedTuple):
         box = [text]
         dist.broadcast_object_list(box, src=0, device=self.device)
         return box[0]
+
+    def gather(self, value: T) -> list[T]:
+        """What each process has, in the order of their ranks, on every one. It is pickled, so from us alone."""
+        if self.size == 1:
+            return [value]
+        everyone: list[Any] = [None] * self.size
+        dist.all_gather_object(everyone, value)
+        return everyone
 
     def wait(self) -> None:
         """Until every process is here."""

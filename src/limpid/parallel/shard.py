@@ -13,7 +13,8 @@ from limpid.parallel.environment import World
 
 
 def shard(model: Any, world: World, dtype: torch.dtype) -> None:
-    """Share parameters, gradients and optimizer state among the processes, block by block; one process: unchanged.
+    """Share parameters, gradients and optimizer state among the processes, block by block (a module without blocks as
+    one); one process: unchanged.
 
     Weights are gathered in ``dtype`` and gradients reduced in float32.
     """
@@ -21,7 +22,7 @@ def shard(model: Any, world: World, dtype: torch.dtype) -> None:
         return
     mesh = init_device_mesh(world.device.type, (world.size,))
     policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
-    for block in model.blocks:
+    for block in getattr(model, "blocks", ()):
         fully_shard(block, mesh=mesh, mp_policy=policy)
     fully_shard(model, mesh=mesh, mp_policy=policy)
 

@@ -1,116 +1,240 @@
-"""Rollouts as a source of batches: prompts -> sampled answers -> rewards -> rows to learn from."""
+"""Rollouts as a source of batches: questions -> sampled answers -> rewards -> rows to learn from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
+from torch import Tensor
 
-from limpid.core.seeding import integer
-from limpid.data.batches import Batch
-from limpid.data.conversations import Conversation, grade
+from limpid.core.errors import LimpidError
+from limpid.core.seeding import generator, integer
+from limpid.data.answer_batch import AnswerBatch, grown, joined, rows_of, up
+from limpid.data.questions import Question, Stream
 from limpid.inference.engine import Engine
 from limpid.inference.sampler import Sampling
+from limpid.parallel.environment import World
+from limpid.rollout.drawing import Drawn, draw
+from limpid.rollout.rewards.panel import Answered, Judged, Panel
 from limpid.text.chat import prompt
 from limpid.text.tokenizer import Tokenizer
+from limpid.training.objectives.algorithms import Normalise
+from limpid.training.objectives.kl import AdaptiveKl
 
-LENGTH_STEP = 32
-"""Rows are padded to a multiple of this: each new shape costs oneDNN a kernel, and the allocator another buffer."""
-REWARDS = {"right": 1.0, "admitted": 0.0, "wrong": -1.0}
+ROW_STEP = 8
+"""Numbers of rows are multiples of this, so that buffers fit again."""
+LOGGED = 4
+"""Answers of each rollout that are written to the log whole."""
 
 
 class RolloutPlan(NamedTuple):
-    """prompts a step, samples a prompt, and how they are drawn; demonstrations a step, and their advantage."""
+    """prompts a rollout, samples a prompt, how they are drawn, and how often each is learnt from.
+
+    minibatches: equal parts of a rollout, an update each; epochs: passes over it, each in another order.
+    normalise: see `algorithms.Settings`.
+    """
 
     prompts: int
     samples: int
-    demonstrations: int
-    imitation: float
     temperature: float
     max_tokens: int
     seed: int
+    epochs: int = 1
+    minibatches: int = 1
+    normalise: Normalise = "tokens"
+
+    @property
+    def updates(self) -> int:
+        """Updates a rollout."""
+        return self.epochs * self.minibatches
+
+
+class Answer(NamedTuple):
+    """One answer of a rollout. place: of its prompt in the rollout."""
+
+    place: int
+    question: Question
+    prompt: list[int]
+    drawn: Drawn
+    judged: Judged
+    text: str
+
+
+class Credit(Protocol):
+    """From rewarded answers to what each token is to learn (see `credit`)."""
+
+    def __call__(self, answers: Sequence[Answer], batch: AnswerBatch) -> tuple[AnswerBatch, dict[str, float]]:
+        """The rows worth learning from, with their advantages (and more), and what was measured on the way.
+
+        batch: all answers that have a reward, a row each; in the same order.
+        """
 
 
 class Rollouts:
-    """The batch of step s: the questions of that step, each answered several times by the weights of that moment.
+    """The batch of update ``step``: a part of rollout ``step // plan.updates``, whose answers were drawn by the weights
+    there were at its beginning. Which answers, and which part, is a function of (seed, step) and those weights.
 
-    The advantage of an answer is its reward less the mean of its group (GRPO, Shao et al. 2024, without division by
-    the deviation: Liu et al. 2025), the same at each of its tokens, the end of the turn included. The token ids are
-    those that were drawn; no text is tokenised again. Groups whose answers all earned the same teach nothing and are
-    left out (dynamic sampling: Yu et al. 2025, section 3.2), so that the time goes into the others.
+    The token ids are those that were drawn; no text is tokenised again. An answer without a reward (its judge failed)
+    is left out. Each process draws and judges its share of the prompts, then all know all answers.
 
-    Demonstrations (right answers, given) are rows of the same kind with an advantage of their own.
+    mix: of an update, more rows of given text (see `given`).
+    measured, samples: of the last rollout, numbers by name, and some answers for the log.
 
-    measured: of the last batch, the mean reward, the share of wrong answers and the mean length in tokens.
+    A rollout that is not used up yet is part of the state of a run: `tensors` and `load_tensors`.
     """
 
     def __init__(
         self,
-        ask: Callable[[int], Conversation],
-        demonstrate: Callable[[int], Conversation],
+        questions: Stream,
         engine: Callable[[], Engine],
         tokenizer: Tokenizer,
+        panel: Panel,
+        credit: Credit,
         plan: RolloutPlan,
-        row_multiple: int,
+        kl: AdaptiveKl,
+        world: World,
+        *,
+        mix: Callable[[int], Sequence[AnswerBatch]] = lambda step: (),
     ) -> None:
-        self.ask, self.demonstrate = ask, demonstrate
-        self.engine, self.tokenizer, self.plan = engine, tokenizer, plan
-        self.row_multiple = row_multiple
+        self.questions, self.engine, self.tokenizer = questions, engine, tokenizer
+        self.panel, self.credit, self.plan, self.kl, self.world = panel, credit, plan, kl, world
+        self.mix = mix
         self.measured: dict[str, float] = {}
+        self.samples: list[dict[str, Any]] = []
+        self._number = -1
+        self._rollout: AnswerBatch | None = None
 
-    def __getitem__(self, step: int) -> Batch:
+    def __getitem__(self, step: int) -> AnswerBatch:
+        number, update = divmod(step, self.plan.updates)
+        if number != self._number or self._rollout is None:
+            self._rollout, self._number = self._new(number), number
+        epoch, part = divmod(update, self.plan.minibatches)
+        order = generator(self.plan.seed, "minibatches", number, epoch).permutation(len(self._rollout.inputs))
+        mine = order[part :: self.plan.minibatches]
+        chosen = self._rollout.pick(torch.from_numpy(mine if len(mine) else order))  # fewer answers than parts: all
+        batch = normalised(chosen, self.plan.normalise, self.plan.max_tokens)
+        for given in self.mix(step):
+            batch = beside(batch, given)
+        longest_first = batch.lengths.argsort(descending=True, stable=True)
+        size = self.world.size
+        shares = [batch.pick(longest_first[rank::size]) for rank in range(size)]  # like work for every process
+        rows = up(max(len(share.inputs) for share in shares), ROW_STEP)
+        return joined([grown(share, rows, share.inputs.shape[1]) for share in shares]).trimmed()
+
+    def answers(self, number: int, prompts: int | None = None) -> list[Answer]:
+        """Draw and judge the answers of rollout ``number``, or of its first ``prompts`` prompts, by all processes."""
         plan = self.plan
-        questions = [self.ask(step * plan.prompts + i) for i in range(plan.prompts)]
-        prompts = [prompt(self.tokenizer, q.prompt) for q in questions]
+        count = prompts or plan.prompts
+        places = range(count * self.world.rank // self.world.size, count * (self.world.rank + 1) // self.world.size)
+        questions = [self.questions[number * plan.prompts + place] for place in places]
+        asked = [prompt(self.tokenizer, q.messages) for q in questions]
         sampling = Sampling(
-            temperature=plan.temperature, max_tokens=plan.max_tokens, seed=integer(plan.seed, "rollout", step) >> 32
+            temperature=plan.temperature, max_tokens=plan.max_tokens, seed=integer(plan.seed, "rollout", number) >> 32
         )
-        stop_ids = {self.tokenizer.end_of_turn}
-        answers: list[list[int]] = [[] for _ in range(plan.prompts * plan.samples)]
-        for events in self.engine().generate(prompts, sampling, stop_ids=stop_ids, copies=plan.samples):
-            for event in events:
-                answers[event.row].append(event.token_id)
-        grades = [self._grade(questions[row // plan.samples], answer) for row, answer in enumerate(answers)]
-        rewards = torch.tensor([REWARDS[g] for g in grades]).view(plan.prompts, plan.samples)
-        advantages = (rewards - rewards.mean(1, keepdim=True)).flatten().tolist()
-        self.measured = {
+        stops = self.tokenizer.chat_stops
+        drawn = draw(self.engine(), asked, sampling, stop_ids=stops, samples=plan.samples, first=places.start)
+        found = self._judged(places, questions, asked, drawn)
+        return [answer for share in self.world.gather(found) for answer in share]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a resume needs besides the weights."""
+        state = {"kl_coefficient": torch.tensor(self.kl.coefficient, dtype=torch.float64)}
+        if self._rollout is not None:
+            state |= {"rollout": torch.tensor(self._number)} | self._rollout._asdict()
+        return state
+
+    def load_tensors(self, state: dict[str, Tensor]) -> None:
+        """Take back what `tensors` gave."""
+        self.kl.coefficient = float(state["kl_coefficient"])
+        if "rollout" in state:
+            self._number = int(state["rollout"])
+            self._rollout = AnswerBatch(*(state[name] for name in AnswerBatch._fields))
+
+    def _new(self, number: int) -> AnswerBatch:
+        answers = self.answers(number)
+        rewarded = [a for a in answers if not math.isnan(a.judged.reward)]
+        if not rewarded:
+            raise LimpidError(
+                f"rollout {number}: no answer has a reward, so there is nothing to learn from. Raise max_tokens if "
+                "they are all cut off, or mend the rewards."
+            )
+        batch = rows_of(
+            [a.prompt for a in rewarded],
+            [a.drawn.ids for a in rewarded],
+            drawn=True,
+            per_token={"logprobs": [a.drawn.logprobs for a in rewarded]},
+        )
+        rows, credited = self.credit(rewarded, batch)
+        self.measured = self._measures(answers, rewarded) | credited
+        self.samples = [_logged(a) for a in answers[:: max(1, len(answers) // LOGGED)][:LOGGED]]
+        return rows
+
+    def _judged(
+        self, places: Sequence[int], questions: Sequence[Question], asked: list[list[int]], drawn: list[Drawn]
+    ) -> list[Answer]:
+        samples = self.plan.samples
+        texts = [self.tokenizer.decode(d.ids[:-1] if d.finished else d.ids) for d in drawn]
+        of = [row // samples for row in range(len(drawn))]
+        verdicts = self.panel(
+            [
+                Answered(questions[at].messages, questions[at].row, text, one.finished)
+                for at, text, one in zip(of, texts, drawn, strict=True)
+            ]
+        )
+        return [
+            Answer(places[at], questions[at], asked[at], one, verdict, text)
+            for at, text, one, verdict in zip(of, texts, drawn, verdicts, strict=True)
+        ]
+
+    def _measures(self, answers: Sequence[Answer], rewarded: Sequence[Answer]) -> dict[str, float]:
+        rewards = torch.tensor([a.judged.reward for a in rewarded])
+        lengths = torch.tensor([float(len(a.drawn.ids)) for a in answers])
+        measures = {
             "reward": float(rewards.mean()),
-            "sampled_wrong": grades.count("wrong") / len(grades),
-            "length": sum(map(len, answers)) / len(answers),
-            "informative_groups": float((rewards.std(1, correction=0) > 0).float().mean()),
+            "reward_deviation": float(rewards.std(correction=0)),
+            "length": float(lengths.mean()),
+            "unfinished": sum(not a.drawn.finished for a in answers) / len(answers),
+            "without_reward": 1 - len(rewarded) / len(answers),
         }
-        informative = (rewards.std(1, correction=0) > 0).tolist()
-        if not any(informative) and not plan.demonstrations:
-            informative = [True] * plan.prompts  # a step needs rows; these hold the policy by its divergence alone
-        kept = [row for row in range(len(answers)) if informative[row // plan.samples]]
-        rows = [prompts[row // plan.samples] for row in kept]
-        answers, advantages = [answers[row] for row in kept], [advantages[row] for row in kept]
-        for index in range(step * plan.demonstrations, (step + 1) * plan.demonstrations):
-            shown = self.demonstrate(index)
-            rows.append(prompt(self.tokenizer, shown.prompt))
-            answers.append([*self.tokenizer.encode(shown.expected), self.tokenizer.end_of_turn])
-            advantages.append(plan.imitation)
-        return self._rows(rows, answers, advantages)
+        for name in self.panel.names if len(self.panel.names) > 1 else ():
+            parts = [a.judged.parts[name] for a in answers if name in a.judged.parts]
+            parts = [value for value in parts if not math.isnan(value)]
+            if parts:
+                measures[f"reward/{name}"] = sum(parts) / len(parts)
+        return measures
 
-    def _grade(self, question: Conversation, answer: list[int]) -> str:
-        if answer[-1] != self.tokenizer.end_of_turn:
-            return "wrong"  # it never stopped
-        return grade(question, self.tokenizer.decode(answer[:-1]))
 
-    def _rows(self, prompts: list[list[int]], answers: list[list[int]], advantages: list[float]) -> Batch:
-        """One answer a row, padded on the right: few lengths and one number of rows, so that buffers fit again."""
-        longest = max(len(p) + len(a) for p, a in zip(prompts, answers, strict=True)) - 1
-        length = -(-longest // LENGTH_STEP) * LENGTH_STEP
-        rows = -(-len(answers) // self.row_multiple) * self.row_multiple
-        inputs = torch.full((rows, length), self.tokenizer.end_of_text)
-        targets = inputs.clone()
-        weights, gains = torch.zeros(rows, length), torch.zeros(rows, length)
-        for row, (question, answer, advantage) in enumerate(zip(prompts, answers, advantages, strict=True)):
-            ids = torch.tensor(question + answer)
-            inputs[row, : len(ids) - 1] = ids[:-1]
-            targets[row, : len(ids) - 1] = ids[1:]
-            spoken = slice(len(question) - 1, len(ids) - 1)
-            weights[row, spoken] = 1.0
-            gains[row, spoken] = advantage
-        return Batch(inputs, targets, weights, None, gains)
+def normalised(batch: AnswerBatch, normalise: Normalise, max_tokens: int) -> AnswerBatch:
+    """The batch with weights whose mean over rows is the mean the algorithm takes; see `algorithms.Settings`."""
+    spoken = (batch.weights > 0).float()
+    if normalise == "tokens":  # a mean over rows of this is one over tokens
+        weights = spoken * (len(spoken) / spoken.sum().clamp(min=1))
+    elif normalise == "answers":
+        weights = spoken / spoken.sum(1, keepdim=True).clamp(min=1)
+    else:
+        weights = spoken / max_tokens
+    return batch._replace(weights=weights)
+
+
+def beside(batch: AnswerBatch, given: AnswerBatch) -> AnswerBatch:
+    """Answers and given text in one batch whose loss is the sum of the losses that each has alone."""
+    total, answers = len(batch.inputs) + len(given.inputs), len(batch.inputs)
+    return joined(
+        [
+            batch._replace(weights=batch.weights * (total / answers)),
+            given._replace(weights=given.weights * (total / len(given.inputs))),
+        ]
+    )
+
+
+def _logged(answer: Answer) -> dict[str, Any]:
+    return {
+        "prompt": answer.question.messages[-1]["content"],
+        "answer": answer.text,
+        "tokens": len(answer.drawn.ids),
+        "finished": answer.drawn.finished,
+        "reward": answer.judged.reward,
+        "parts": answer.judged.parts,
+    }

@@ -9,9 +9,12 @@ from pydantic import Field
 
 from limpid.checkpoint.store import CheckpointSection
 from limpid.core.recipe import Section
+from limpid.models.lora import LoraSection
 from limpid.models.registry import ModelSection
 from limpid.nn.task_heads import Pooling
 from limpid.parallel.hardware import compute_dtype
+from limpid.stages.preference_recipe import DpoSection, RewardSection
+from limpid.stages.rl_recipe import GrpoSection, PpoSection
 from limpid.text.task_inputs import Form
 from limpid.text.tokenizer import TokenizerSection
 from limpid.training.optim import OptimSection
@@ -59,13 +62,17 @@ class EvalSection(Section):
 
 
 class SftSection(Section):
-    """path: conversations (``python-docs``, or a JSONL file). conversations: how many to draw from python-docs.
+    """path: conversations: ``python-docs``, ``addition``, a file, folder or glob, a folder of the data folders, or
+    hub:OWNER/NAME. conversations: how many to draw from the first two.
 
-    text_share: part of each batch that is pretraining text, against forgetting. dropout: instead of the model's.
+    too_long: conversations longer than the context are left out, or
+    lose their end. text_share: part of each batch that is pretraining text, against forgetting. dropout: instead of
+    the model's.
     """
 
     path: str = "python-docs"
     conversations: Count = 40_000
+    too_long: Literal["drop", "truncate"] = "drop"
     steps: Count = 400
     tokens_per_step: Count = 4096
     lr_factor: Annotated[float, Field(gt=0)] = 0.5
@@ -75,25 +82,24 @@ class SftSection(Section):
     decay: Annotated[float, Field(ge=0, le=1)] = 0.7
 
 
-class GrpoSection(Section):
-    """prompts x samples answers a step; kl: weight of the divergence from the SFT model; max_kl stops the run.
+class DistillSection(SftSection):
+    """As `SftSection`, with what a teacher says instead of what the data say.
 
-    demonstrations: right answers of the fine-tuning stream added to each step's batch, each with the advantage
-    ``imitation``, so that what is known is not lost (Ouyang et al. 2022 mix in pretraining text to the same end).
-    lr: of AdamW, for all weights: Muon would give the noise of few rewards full-sized steps in every direction.
+    teacher: its run. method: ``logits``: its distribution of every token, which needs its vocabulary; ``answers``: what
+    it says to the prompts of the conversations (Kim & Rush 2016), whatever its vocabulary.
+    temperature: both distributions are softened by it. share: of the divergence in the loss; the rest is the data's
+    cross-entropy (Hinton et al. 2015). text_share: 1 for a teacher of text that has seen no conversation.
+    prompts: how many are answered; answer_temperature: how answers are drawn, 0 for the most probable token.
     """
 
-    steps: Count = 60
-    prompts: Count = 16
-    samples: Count = 8
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    max_tokens: Count = 48
-    lr: Annotated[float, Field(gt=0)] = 2e-4
-    demonstrations: Whole = 32
-    imitation: Annotated[float, Field(ge=0)] = 0.5
-    kl: Annotated[float, Field(ge=0)] = 0.05
-    max_kl: Annotated[float, Field(gt=0)] = 0.5
-    warmup_steps: Whole = 5
+    teacher: str = ""
+    method: Literal["logits", "answers"] = "logits"
+    temperature: Annotated[float, Field(gt=0)] = 2.0
+    share: Annotated[float, Field(ge=0, le=1)] = 0.9
+    text_share: Annotated[float, Field(ge=0, le=1)] = 0.25
+    prompts: Count = 2000
+    answer_temperature: Annotated[float, Field(ge=0)] = 0.0
+    max_tokens: Count = 128
 
 
 class ClassifySection(Section):
@@ -154,11 +160,16 @@ class Recipe(Section):
     model: ModelSection = ModelSection()
     train: TrainSection = TrainSection()
     optim: OptimSection = OptimSection()
+    lora: LoraSection = LoraSection()
     schedule: ScheduleSection = ScheduleSection()
     checkpoint: CheckpointSection = CheckpointSection()
     eval: EvalSection = EvalSection()
     sft: SftSection = SftSection()
+    distill: DistillSection = DistillSection()
+    reward: RewardSection = RewardSection()
+    dpo: DpoSection = DpoSection()
     grpo: GrpoSection = GrpoSection()
+    ppo: PpoSection = PpoSection()
     classify: ClassifySection = ClassifySection()
     seq2seq: Seq2SeqSection = Seq2SeqSection()
 
@@ -170,5 +181,6 @@ class Recipe(Section):
                 "model": self.model.resolved(),
                 "train": self.train.model_copy(update={"dtype": dtype}),
                 "optim": self.optim.model_copy(update={"lr": self.optim.matrix_lr}),
+                "grpo": self.grpo.resolved(),
             }
         )

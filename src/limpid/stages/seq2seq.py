@@ -61,7 +61,7 @@ def seq2seq(recipe: Recipe, out: Path, world: World, *, resume: bool = False) ->
         batches = PairBatches(pairs, recipe.train.tokens_per_step, recipe.train.seed, end, end, world.size)
         model = build(config, seed=recipe.train.seed)
         steps = recipe.train.steps or _steps(model, pairs, batches)
-        model, _ = prepare_model(model, recipe, world, steps, dynamic=True)
+        model, _ = prepare_model(model, recipe, world, steps, dynamic=True, fresh=True)
         dtype = compute_dtype(recipe.train.dtype, world.device)
         shown = next(splits["validation"]())
 

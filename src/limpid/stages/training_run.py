@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from torch import Tensor, nn
 
 from limpid.checkpoint import store
 from limpid.checkpoint.shards import read_shards
@@ -16,8 +18,9 @@ from limpid.core.logging import MetricsLog
 from limpid.core.paths import RunLock, atomic_write_text, clean_leftovers, ensure_directory
 from limpid.core.recipe import Section, dumps
 from limpid.core.signals import StopRequest
-from limpid.data.batches import Batch, Batches
+from limpid.data.batches import Batches
 from limpid.models.count import flops_per_token
+from limpid.models.lora import add_lora, trained_share
 from limpid.models.model import Model
 from limpid.parallel.environment import World
 from limpid.parallel.hardware import (
@@ -43,12 +46,32 @@ COMPILE_FROM = 1_000_000
 M = TypeVar("M", bound=Model)
 
 
+class Beside(NamedTuple):
+    """A module that learns with the model and is kept in its checkpoints for a resume, under ``name``.
+
+    together: the module whose parts both are, which the objective is given.
+    """
+
+    name: str
+    model: nn.Module
+    together: nn.Module
+
+
+class State(Protocol):
+    """What a resume needs besides the weights and the step."""
+
+    def tensors(self) -> dict[str, Tensor]: ...
+
+    def load_tensors(self, state: dict[str, Tensor]) -> None: ...
+
+
 class Job(NamedTuple):
     """What one stage trains, once its folder is open.
 
     measure: held-out measures by name, cheap enough to take often. lower_is_better: the one that decides the best
     checkpoint. extra: more numbers for a step's line in the metrics. conclude: the summary's measures and answers.
     note: what the user should know before it starts. length: places of a typical row, for counting FLOPs; 0: context.
+    beside: what learns with the model. state: what else a resume needs.
     """
 
     model: Any
@@ -58,7 +81,7 @@ class Job(NamedTuple):
     optimizers: Optimizers
     steps: int
     schedule: Callable[[int], float]
-    micro_rows: int | Callable[[Batch], int]
+    micro_rows: int | Callable[[Any], int]
     measure: Callable[[], dict[str, float]]
     lower_is_better: str
     sample: Callable[[], tuple[str, str]] | None
@@ -66,13 +89,34 @@ class Job(NamedTuple):
     conclude: Callable[[], dict[str, Any]]
     note: str = ""
     length: int = 0
+    beside: Beside | None = None
+    state: State | None = None
+
+    def names(self) -> dict[nn.Parameter, str]:
+        """All parameters that learn, by the names their optimizer state is kept under."""
+        names = {p: name for name, p in self.model.named_parameters()}
+        if self.beside is not None:
+            names |= {p: f"{self.beside.name}.{name}" for name, p in self.beside.model.named_parameters()}
+        return names
+
+    def more(self) -> dict[str, dict[str, Tensor]]:
+        """What a checkpoint holds besides model and optimizer: file -> tensors."""
+        more = (
+            {} if self.beside is None else {self.beside.name: dict[str, Tensor](self.beside.model.named_parameters())}
+        )
+        return more if self.state is None else more | {"state": self.state.tensors()}
 
 
-def prepare_model(model: M, recipe: Recipe, world: World, steps: int, *, dynamic: bool = False) -> tuple[M, bool]:
-    """Move, share and, where it pays, compile a model; also whether it was compiled.
+def prepare_model(
+    model: M, recipe: Recipe, world: World, steps: int, *, dynamic: bool = False, fresh: bool = False
+) -> tuple[M, bool]:
+    """Adapt (where the recipe has LoRA), move, share and, where it pays, compile a model; also whether it was compiled.
 
-    dynamic: batches differ in shape, so that one compiled block must serve them all.
+    dynamic: batches differ in shape, so that one compiled block must serve them all. fresh: the model has learnt
+    nothing yet, so there is nothing to adapt.
     """
+    if recipe.lora.rank and not fresh:
+        add_lora(model, recipe.lora, recipe.train.seed)
     keep_memory()
     model.to(world.device)
     dtype = compute_dtype(recipe.train.dtype, world.device)
@@ -115,16 +159,17 @@ def train_stage(
         dtype = compute_dtype(recipe.train.dtype, world.device)
         parameters = sum(p.numel() for p in job.model.parameters())
         named = str(dtype).removeprefix("torch.")
-        yield Started(stage, start, job.steps, parameters, str(world.device), named, compiled, job.note)
+        note = "; ".join(part for part in (trained_share(job.model), job.note) if part)
+        yield Started(stage, start, job.steps, parameters, str(world.device), named, compiled, note)
         log = stack.enter_context(MetricsLog(out, step=start)) if world.leads else None
         clock = _Clock(done, began)
         best: dict[str, Any] = done.get("best", {})
 
         def save(step: int) -> Saved:
             path = store.checkpoint_path(out, step)
-            names = {p: name for name, p in job.model.named_parameters()}
             state = {"stage": stage, "step": step, "best": best, **clock.state()}
-            store.write(path, job.model, job.tokenizer, state, world, job.optimizers.tensors(names))
+            tensors = {"optimizer": job.optimizers.tensors(job.names()), **job.more()}
+            store.write(path, job.model, job.tokenizer, state, world, tensors)
             if world.leads:
                 store.prune(out, recipe.checkpoint.keep, best.get("step"))
             return Saved(step, path)
@@ -142,16 +187,17 @@ def train_stage(
             return Evaluated(step, values)
 
         reports = fit(
-            job.model, job.objective, job.batches, job.optimizers,
+            job.beside.together if job.beside else job.model, job.objective, job.batches, job.optimizers,
             start=start, steps=job.steps, schedule=job.schedule, clip=recipe.optim.clip,
             micro_rows=job.micro_rows, seed=recipe.train.seed, world=world,
         )  # fmt: skip
         saved = start
         for report in reports:
             clock.add(report.tokens, report.seconds)
+            extra = job.extra()  # of all processes
             if log:
                 speed = report.tokens / report.seconds
-                log.write(report.step, {**report._asdict(), "tokens_per_second": speed, **job.extra()})
+                log.write(report.step, {**report._asdict(), "tokens_per_second": speed, **extra})
             yield report
             last = report.step == job.steps
             if last or (recipe.eval.every and report.step % recipe.eval.every == 0):
@@ -230,6 +276,9 @@ def _restore(out: Path, job: Job, world: World) -> dict[str, Any]:
     if checkpoint_tokenizer.fingerprint != job.tokenizer.fingerprint:
         raise LimpidError(f"{folder} was trained with another tokenizer than {out / 'tokenizer.json'}.")
     store.load_tensors(job.model, read_shards(folder, "model"), str(folder))
-    names = {p: name for name, p in job.model.named_parameters()}
-    job.optimizers.load_tensors(names, read_shards(folder, "optimizer"))
+    if job.beside is not None:
+        store.load_tensors(job.beside.model, read_shards(folder, job.beside.name), str(folder))
+    job.optimizers.load_tensors(job.names(), read_shards(folder, "optimizer"))
+    if job.state is not None:
+        job.state.load_tensors(read_shards(folder, "state"))
     return store.state_of(folder)

@@ -1,0 +1,31 @@
+"""A policy and the value model that is trained beside it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from limpid.models.decoder import Decoder
+from limpid.models.task import TaskModel
+from limpid.nn.task_heads import ScalarHead
+
+
+class ActorCritic(nn.Module):
+    """policy: what is kept and answers. value: what an answer may still earn, read after each token.
+
+    A `TaskModel` of task "value" reads with a backbone of its own; a `ScalarHead` reads the policy's final states, and
+    then the value loss shapes the policy's backbone as well.
+    """
+
+    def __init__(self, policy: Decoder, value: TaskModel | ScalarHead) -> None:
+        super().__init__()
+        self.policy, self.value = policy, value
+
+    def values(self, ids: Tensor, hidden: Tensor, dtype: torch.dtype) -> Tensor:
+        """(B, T) float32 values of ids (B, T), whose final states in the policy are ``hidden`` (B, T, D)."""
+        if isinstance(self.value, ScalarHead):
+            values: Tensor = self.value(hidden).float()
+            return values
+        lengths = torch.full((len(ids), 1), ids.shape[1], device=ids.device)
+        answered: Tensor = self.value(ids[:, None], lengths, dtype=dtype).answers[:, 0]
+        return answered

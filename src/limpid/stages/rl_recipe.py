@@ -1,0 +1,129 @@
+"""The sections of recipes that shape reinforcement learning."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from limpid.core.recipe import Section
+from limpid.rollout.rewards.panel import RewardSection
+from limpid.training.objectives.advantages import Baseline
+from limpid.training.objectives.algorithms import ALGORITHMS, Algorithm, Normalise, Settings
+from limpid.training.objectives.kl import KlEstimator
+
+Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+Above = Annotated[float, Field(gt=0)]
+NotBelow = Annotated[float, Field(ge=0)]
+
+
+class RlSection(Section):
+    """What GRPO, its kin and PPO share.
+
+    path: questions: ``python-docs``, ``addition``, or rows of a file, folder or glob. held_out: rows to evaluate on;
+    unset: a part of path. rewards: functions that are added up, see `RewardSection`. unfinished: the reward of an
+    answer that was cut off at max_tokens; ``judged``: as if it had ended; ``left_out``: nothing is learnt from it.
+
+    steps: rollouts, of prompts x samples answers each. epochs: passes over a rollout; minibatches: its parts, an update
+    each. lr: of AdamW, for all weights: Muon would give the noise of few rewards full-sized steps in every direction.
+    decay: share of all steps in which it falls to 0.
+
+    kl_target: nats an answer that an adaptive coefficient holds (Ziegler et al. 2019); unset: the coefficient is fixed.
+    max_kl (nats a token), length_bounds (tokens of the mean answer): past them the run ends with an error.
+    entropy: coefficient of the entropy, which is raised.
+
+    demonstrations: right answers of the fine-tuning stream shown in each update, their loss (mean ``-log p``) times
+    ``imitation``, so that what is known is not lost. text_rows: windows of pretraining text likewise, times
+    ``text_coefficient`` (Ouyang et al. 2022, equation 2).
+    """
+
+    path: str = "python-docs"
+    held_out: str | None = None
+    rewards: tuple[RewardSection, ...] = (RewardSection(function="python-docs"),)
+    unfinished: float | Literal["judged", "left_out"] = -1.0
+    steps: Count = 60
+    prompts: Count = 16
+    samples: Count = 8
+    temperature: Annotated[float, Field(ge=0.05)] = 1.0
+    max_tokens: Count = 48
+    epochs: Count = 1
+    minibatches: Count = 1
+    lr: Above = 2e-4
+    warmup_steps: Whole = 5
+    decay: Annotated[float, Field(ge=0, le=1)] = 0.5
+    kl_target: Above | None = None
+    max_kl: Above = 0.5
+    length_bounds: tuple[float, float] | None = None
+    entropy: NotBelow = 0.0
+    demonstrations: Whole = 32
+    imitation: NotBelow = 0.1
+    text_rows: Whole = 0
+    text_coefficient: NotBelow = 0.1
+
+
+class GrpoSection(RlSection):
+    """algorithm: a row of `algorithms.ALGORITHMS`; the keys after it set single cells of it otherwise."""
+
+    algorithm: Algorithm = "limpid"
+    baseline: Baseline | None = None
+    divide_std: bool | None = None
+    normalise: Normalise | None = None
+    clip_low: NotBelow | None = None
+    clip_high: NotBelow | None = None
+    kl: NotBelow | None = None
+    kl_estimator: KlEstimator | None = None
+    kl_in: Literal["loss", "reward"] | None = None
+    skip_equal: bool | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The algorithm, with what is set otherwise."""
+        given = {name: value for name in Settings._fields if (value := getattr(self, name)) is not None}
+        return ALGORITHMS[self.algorithm]._replace(**given)
+
+    @model_validator(mode="after")
+    def _sound(self) -> GrpoSection:
+        settings = self.settings
+        if settings.kl_in == "loss" and settings.kl_estimator == "k1":
+            raise ValueError(
+                "kl_estimator = k1 is no term of a loss (its gradient is 0 on average): k3, exact, or kl_in"
+            )
+        if settings.kl_in == "reward" and settings.kl_estimator != "k1":
+            raise ValueError('kl_in = "reward" takes kl_estimator = "k1"')
+        alone = self.samples == 1 and settings.baseline in ("group", "leave_one_out")
+        if alone or (self.samples * self.prompts == 1 and settings.baseline == "batch"):
+            raise ValueError(
+                f"samples = {self.samples}: an answer of its own group has nothing to be compared with; at least 2, or "
+                'baseline = "batch"'
+            )
+        return self
+
+    def resolved(self) -> GrpoSection:
+        """With every cell of the algorithm written out."""
+        return self.model_copy(update=self.settings._asdict())
+
+
+class PpoSection(RlSection):
+    """Proximal policy optimisation (Schulman et al. 2017) as in Ziegler et al. 2019 and Ouyang et al. 2022.
+
+    kl: coefficient of k1, taken off the reward of every token. clip_low, clip_high: of the ratio. value: the value
+    model has its ``own`` backbone, a copy of the policy's at the start, or reads the policy's states (``shared``).
+    value_coefficient: of its loss beside the policy's; value_lr: its rate; unset: ``lr``. value_clip: see `PolicyLoss`.
+    discount, smoothing: gamma and lambda of GAE. whiten: advantages get mean 0 and deviation 1 over a rollout.
+    """
+
+    prompts: Count = 128
+    samples: Count = 1
+    epochs: Count = 4
+    minibatches: Count = 4
+    kl: NotBelow = 0.05
+    clip_low: NotBelow = 0.2
+    clip_high: NotBelow = 0.2
+    value: Literal["own", "shared"] = "own"
+    value_coefficient: Above = 0.5
+    value_lr: Above | None = None
+    value_clip: NotBelow = 0.2
+    discount: Annotated[float, Field(gt=0, le=1)] = 1.0
+    smoothing: Annotated[float, Field(ge=0, le=1)] = 0.95
+    whiten: bool = True
