@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,13 +17,14 @@ from PIL import Image
 from tests.inspection.test_shown import harmless
 from tests.models.encoder_decoders import random_transformer
 from tests.models.test_encoder import random_encoder
+from tests.models.variants import random_decoder
 
 import limpid
 from limpid.checkpoint import store
 from limpid.cli.main import main
 from limpid.models.model import Model
 from limpid.parallel.environment import World
-from limpid.text.tokenizer import Tokenizer
+from limpid.text.tokenizer import Tokenizer, TokenizerSection, train
 
 TEXT = "The cat 霜 🙂"
 
@@ -167,6 +171,43 @@ def test_what_it_refuses(
     assert message in err
     assert len(err.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "inspecting.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def guide_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the run that the guide speaks of: three layers, and the words it names as tokens."""
+    folder = tmp_path_factory.mktemp("guide")
+    texts = ["The cat sat on the mat. A dog sat on the mat. The mat, the dog."] * 50
+    tokenizer = train(TokenizerSection(kind="bpe", vocab_size=300), texts, exact=False)
+    model = random_decoder("qwen3", vocab_size=tokenizer.vocab_size)
+    for stage in ("pretrain", "sft"):
+        run = folder / "runs" / "demo" / stage
+        written(store.checkpoint_path(run, 1), model, tokenizer)
+        (run / "summary.json").write_text("{}", encoding="utf-8")
+    return folder
+
+
+def test_the_commands_of_the_guide(
+    guide_runs: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(guide_runs)
+    lines = re.findall(r"^limpid inspect (runs/demo.*?)(?: *[|#].*)?$", GUIDE, flags=re.MULTILINE)
+    assert len(lines) == 6
+    for line in lines:
+        code, _, err = run(capfd, *shlex.split(line))
+        assert code == 0, (line, err)
+    assert {path.name for path in guide_runs.iterdir()} == {"runs", "head.png", "cat.html"}
+
+
+def test_the_program_of_the_guide(guide_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(guide_runs)
+    (program,) = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(program, names)
+    assert names["t"].tokens[-1].label == "␣the"
 
 
 def test_a_run_that_is_not_there(capfd: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from tests.models.test_encoder import random_encoder
 from tests.models.variants import VARIANTS, random_decoder
 
 from limpid.core.errors import LimpidError
+from limpid.inference.weights import inference_copy
 from limpid.inspection.matrices import as_bytes, pooled
 from limpid.inspection.trace import trace
 
@@ -53,6 +54,16 @@ def test_attribution_sums_to_the_logit_difference(name: str) -> None:
         else:
             with pytest.raises(LimpidError, match="mixture of experts"):
                 found.neurons(1)
+
+
+@pytest.mark.parametrize("model", [random_decoder("gpt1", 3), random_decoder("gpt2", 3), random_transformer(**BART)])
+def test_attribution_with_weights_of_fewer_bits(model: Any) -> None:
+    """What rounding the sum of the embeddings did has a share of its own, and everything sums up again."""
+    mine = trace(inference_copy(model, torch.bfloat16), IDS, target=[4, 5] if hasattr(model, "encoder") else None)
+    found = mine.attribution(5, 7)
+    assert 0 < abs(found.embeddings["rounding"]) < 0.05
+    assert found.total == pytest.approx(found.logit, abs=1e-5)
+    assert found.logit == pytest.approx(float(mine.logits()[5] - mine.logits()[7]), abs=1e-5)
 
 
 def test_attribution_of_a_pre_norm_stream_by_hand() -> None:

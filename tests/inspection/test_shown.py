@@ -245,6 +245,9 @@ def test_buffers() -> None:
     back = low + np.frombuffer(raw, np.uint8).reshape(scores.shape) / 255 * (high - low)
     assert np.abs(back[seen] - scores[seen]).max() <= (high - low) / 510 + 1e-6
     assert (back[~seen] == low).all()
+    packed = export.triangle(weights)
+    assert len(packed) == 12 * 13 // 2
+    assert all(packed[t * (t + 1) // 2 + s] == weights[t, s] for t in range(12) for s in range(t + 1))
     flat, low, high = export.byte_buffer(np.full((2, 2), 3.0))
     assert (flat, low, high) == (b"\0" * 4, 3.0, 3.0)
 

@@ -21,6 +21,7 @@ from tests.models.variants import VARIANTS, random_decoder
 
 from limpid.core.errors import LimpidError
 from limpid.inspection.trace import Trace, trace
+from limpid.models.lora import LoraSection, add_lora, merge_lora
 from limpid.nn.attention import AttentionKernel
 from limpid.text.tokenizer import Tokenizer
 
@@ -301,6 +302,15 @@ def test_many_threads_may_look_at_once() -> None:
 def test_what_cannot_be_traced(llama: Any, tokenizer: Tokenizer, text: Any, message: str) -> None:
     with pytest.raises(LimpidError, match=message):
         trace(llama, text, tokenizer)
+
+
+def test_adapters_are_merged_first() -> None:
+    model = random_decoder("qwen3")
+    add_lora(model, LoraSection(rank=2), seed=0)
+    with pytest.raises(LimpidError, match="wears adapters"):
+        trace(model, IDS)
+    merge_lora(model)
+    assert len(trace(model, IDS)) == len(IDS)
 
 
 def test_what_cannot_be_asked(llama: Any, tokenizer: Tokenizer) -> None:

@@ -34,7 +34,8 @@ Doubles = npt.NDArray[np.float64]
 class Attribution(NamedTuple):
     """The logit of a token at a place, minus that of ``against`` if there is one, as a sum of shares.
 
-    logit: the model's own, before a cap. embeddings: of what is summed before the first block. heads: (L, H) of each
+    logit: the model's own, before a cap. embeddings: of what is summed before the first block, and
+    where its table is kept in fewer bits, of the rounding of that sum. heads: (L, H) of each
     kind of attention. attention_biases: (L,) of each. feed_forward: (L,). biases: of the head and of norms.
     directions: (L, D) of each kind of branch, that along which its output counts.
     """
@@ -161,11 +162,12 @@ def attribute(
             own, start = inside.block.mix.double()
             direction, at_start = own * direction, at_start + start * direction
     table = trace.embedded(stack)
-    table.pop("hook_full_embed")
-    direction = through(
-        embedding_norm(trace.subject, stack), sum(table.values(), torch.zeros(())), direction + at_start
-    )
+    direction = direction + at_start
+    entered = float(table.pop("hook_full_embed")[place].double() @ direction) + constant
+    direction = through(embedding_norm(trace.subject, stack), sum(table.values(), torch.zeros(())), direction)
     embeddings = {name: float(value[place].double() @ direction) for name, value in table.items()}
+    if model.embedding.weight.dtype != torch.float32:  # the model summed them in fewer bits than we do
+        embeddings["rounding"] = entered - constant - sum(embeddings.values())
     return Attribution(
         trace, place, token_id, other, logit, embeddings,
         {kind: _array(torch.stack(rows[::-1])) for kind, rows in heads.items()},

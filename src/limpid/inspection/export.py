@@ -130,6 +130,11 @@ def half_buffer(matrix: npt.NDArray[np.floating]) -> bytes:
     return matrix.astype("<f2").tobytes()
 
 
+def triangle(matrix: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """(T, T) -> (T (T + 1) / 2,): each row up to its diagonal, one after the other: all there is of a causal head."""
+    return matrix[np.tril_indices(len(matrix))]
+
+
 def byte_buffer(matrix: npt.NDArray[np.floating]) -> tuple[bytes, float, float]:
     """A matrix as bytes, row by row, with the numbers that 0 and 255 stand for: one byte a number.
 

@@ -153,9 +153,9 @@ def head_score_tables(scores: HeadScores) -> str:
     for kind in ("previous", "first", "duplicate", "induction"):
         table = getattr(scores, kind)
         names = [f"layer {n}" for n in range(len(table))], [str(n) for n in range(table.shape[1])]
-        parts.append(f'<p class="note">{kind}: best at layer {scores.best(kind)[0]}, head {scores.best(kind)[1]}</p>')
-        parts.append(number_table(table, *names))
-    return "".join(parts)
+        note = f'<p class="note">{kind}: best at layer {scores.best(kind)[0]}, head {scores.best(kind)[1]}</p>'
+        parts.append(f"<div>{note}{number_table(table, *names)}</div>")
+    return f'<div class="side">{"".join(parts)}</div>'
 
 
 def effect_view(effect: Effect) -> str:

@@ -52,6 +52,8 @@ def first_pass(
     """Run a twin of the model once; its stacks, and its final states (T, D). See `trace.trace`."""
     if not isinstance(model, Decoder | Encoder | EncoderDecoder):
         raise LimpidError(f"{model.noun} cannot be traced as such; trace its backbone.")
+    if model.lora is not None:
+        raise LimpidError("this model wears adapters (LoRA); merge them before it is traced: limpid.load does.")
     if target is not None and not isinstance(model, EncoderDecoder):
         raise LimpidError(f"{model.noun} reads one text; a target is for an encoder-decoder.")
     copy, kept = twin(model), Kept(budget)
