@@ -124,6 +124,10 @@ def choose(logits: Tensor, sampling: Sampling, uniform: Tensor) -> tuple[Tensor,
     if sampling.greedy:
         chosen = logits.argmax(-1)
         return chosen, torch.zeros(chosen.shape, device=chosen.device)
-    probabilities = shape_distribution(logits, sampling)
+    return choose_from(shape_distribution(logits, sampling), uniform)
+
+
+def choose_from(probabilities: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """As `choose`, of a distribution (B, V) that has its shape already."""
     chosen = draw(probabilities, uniform)
     return chosen, probabilities.gather(1, chosen[:, None]).squeeze(1).log()

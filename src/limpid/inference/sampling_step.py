@@ -11,7 +11,7 @@ from torch import Tensor
 
 from limpid.inference.forward import Scores
 from limpid.inference.request import Request, TokenEvent
-from limpid.inference.sampler import adjust, choose, shape_distribution
+from limpid.inference.sampler import adjust, choose, choose_from, shape_distribution
 
 
 def choose_tokens(scores: Scores, requests: Sequence[Request]) -> list[TokenEvent]:
@@ -35,14 +35,18 @@ def choose_tokens(scores: Scores, requests: Sequence[Request]) -> list[TokenEven
         if sampling.adjusts:
             counts = torch.stack([requests[place].counts(logits.shape[1]) for place in places]).to(logits.device)
             logits = adjust(logits, counts, sampling)
-        if not sampling.greedy and any(requests[place].sampling.alternatives for place in places):
-            shaped |= zip(places, shape_distribution(logits, sampling), strict=True)
         noise = [0.0 if sampling.greedy else requests[place].noise() for place in places]
         uniform = torch.tensor(noise, dtype=torch.float64).to(logits.device)
-        if whole:
-            picked, drawn = choose(logits, sampling, uniform)
+        if not sampling.greedy and any(requests[place].sampling.alternatives for place in places):
+            distribution = shape_distribution(logits, sampling)
+            shaped |= zip(places, distribution, strict=True)
+            chosen, log_chances = choose_from(distribution, uniform)
         else:
-            picked[places], drawn[places] = choose(logits, sampling, uniform)
+            chosen, log_chances = choose(logits, sampling, uniform)
+        if whole:
+            picked, drawn = chosen, log_chances
+        else:
+            picked[places], drawn[places] = chosen, log_chances
     own = scores.logits.gather(1, picked[:, None]).squeeze(1) - scores.log_total
     tokens = picked.tolist()
     tops = _alternatives(scores, requests)
@@ -77,10 +81,11 @@ def _surprise(
     ranks: list[int | None] = [None] * len(requests)
     places = [place for place, request in enumerate(requests) if request.sampling.alternatives]
     if places:
-        logits = scores.logits[places].float()
-        log_probabilities = logits - scores.log_total[places][:, None]
-        entropy = -(log_probabilities.exp() * log_probabilities).nan_to_num(0.0).sum(-1)  # 0 log 0 = 0
-        rank = 1 + (logits > logits.gather(1, picked[places][:, None])).sum(-1)
+        whole = len(places) == len(requests)
+        logits, log_total = (x if whole else x[places] for x in (scores.logits, scores.log_total))
+        own = logits.gather(1, (picked if whole else picked[places])[:, None])
+        entropy = log_total - (logits.softmax(-1) * logits).sum(-1)
+        rank = 1 + (logits > own).sum(-1)
         for place, nats, number in zip(places, entropy.tolist(), rank.tolist(), strict=True):
             entropies[place], ranks[place] = nats, number
     return entropies, ranks

@@ -70,10 +70,15 @@ export function take(node) {
   saveChat();
 }
 
-/** @param {Message} node */
-export function touch(node) {
-  if (node.due) return;
-  node.due = requestAnimationFrame(() => { node.due = 0; node.tick.value += 1; });
+const DRAW = 50; // milliseconds between two drawings of an answer under way: the cores are the model's
+
+/** Draw a message again, soon; `now`: at once. @param {Message} node */
+export function touch(node, now = false) {
+  if (now) clearTimeout(node.due);
+  else if (node.due) return;
+  const draw = () => { node.due = 0; node.drawn = performance.now(); node.tick.value += 1; };
+  if (now) draw();
+  else node.due = setTimeout(draw, Math.max(0, DRAW - (performance.now() - (node.drawn ?? 0))));
 }
 
 // ------------------------------------------------------------------ opening

@@ -136,7 +136,7 @@ async function run(node, seed = chat.value.settings.seed) {
     node.live = null;
     live.value -= 1;
     spoken.value = node.content;
-    touch(node);
+    touch(node, true);
     saveMessage(node);
     saveChat();
   }
