@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from limpid.core.errors import LimpidError
+from limpid.data.answer_batch import AnswerBatch
 from limpid.data.batches import Batch
 from limpid.inference.weights import inference_copy
 from limpid.models.llama import LlamaConfig
@@ -13,7 +14,8 @@ from limpid.models.registry import build
 from limpid.parallel.environment import World
 from limpid.training.fit import clip_gradients, fit
 from limpid.training.objectives.next_token import NextToken
-from limpid.training.objectives.policy_gradient import PolicyGradient
+from limpid.training.objectives.kl import AdaptiveKl
+from limpid.training.objectives.policy_gradient import PolicyGradient, PolicyLoss
 from limpid.training.optim import OptimSection, build_optimizers
 
 ALONE = World(0, 1, torch.device("cpu"))
@@ -79,10 +81,16 @@ def test_a_policy_gradient_learns_which_answers_are_rewarded():
     weights, advantages = torch.zeros(8, 16), torch.zeros(8, 16)
     weights[:, 8:] = 1.0
     advantages[0::2, 8:], advantages[1::2, 8:] = 1.0, -1.0
-    batch = Batch(batch.inputs, batch.targets, weights, None, advantages)
+    none = torch.zeros(8, 16)
+    drawn_with = torch.full((8, 16), -math.log(32))
+    answers = AnswerBatch(
+        batch.inputs, batch.targets, weights, torch.ones(8, dtype=torch.bool), advantages, drawn_with, none, none, none,
+        torch.ones(8),
+    )  # fmt: skip
     model = build(CONFIG, seed=0)
-    objective = PolicyGradient(torch.float32, inference_copy(model, torch.float32), kl=0.02)
-    run(batch, 40, micro_rows=8, objective=objective, model=model)
+    loss = PolicyLoss(clip_low=0.0, clip_high=0.0)
+    objective = PolicyGradient(torch.float32, loss, AdaptiveKl(0.02, None), inference_copy(model, torch.float32))
+    run(answers, 40, micro_rows=8, objective=objective, model=model)
 
     def likelihood() -> torch.Tensor:
         with torch.no_grad():
@@ -92,23 +100,7 @@ def test_a_policy_gradient_learns_which_answers_are_rewarded():
 
     after = likelihood()
     assert after[0::2].min() > -math.log(32) > after[1::2].max()
-    assert objective.measured["kl"] > 0.05
-
-
-def test_at_the_reference_the_divergence_is_zero_and_the_gradient_that_of_the_reward_alone():
-    batch = some_batch(2)
-    batch = Batch(batch.inputs, batch.targets, batch.weights, None, torch.ones(2, 16))
-    model = build(CONFIG, seed=0)
-    reference = inference_copy(model, torch.float32)
-    losses = []
-    for kl in (0.0, 5.0):
-        model.zero_grad()
-        objective = PolicyGradient(torch.float32, reference, kl)
-        objective(model, batch).backward()
-        losses.append(model.blocks[0].feed_forward.down.weight.grad.clone())
-        assert objective.measured["kl"] == pytest.approx(0.0, abs=1e-6)
-        assert objective.measured["entropy"] == pytest.approx(math.log(32), abs=0.02)
-    torch.testing.assert_close(losses[0], losses[1], atol=1e-5, rtol=1e-4)
+    assert objective.measured()["kl"] > 0.05
 
 
 def test_a_batch_without_targets_is_refused():
