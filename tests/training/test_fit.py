@@ -13,8 +13,8 @@ from limpid.models.llama import LlamaConfig
 from limpid.models.registry import build
 from limpid.parallel.environment import World
 from limpid.training.fit import clip_gradients, fit
-from limpid.training.objectives.next_token import NextToken
 from limpid.training.objectives.kl import AdaptiveKl
+from limpid.training.objectives.next_token import NextToken
 from limpid.training.objectives.policy_gradient import PolicyGradient, PolicyLoss
 from limpid.training.optim import OptimSection, build_optimizers
 
