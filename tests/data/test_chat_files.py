@@ -3,6 +3,8 @@
 import gzip
 import json
 import os
+import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -131,12 +133,28 @@ def test_the_hub_without_network_or_library_says_what_to_do(monkeypatch: pytest.
     def offline(*args: object, **kwargs: object) -> None:
         raise ConnectionError("no route to host")
 
+    monkeypatch.setattr("limpid.data.hub._reachable", lambda: True)
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=offline))
     with pytest.raises(LimpidError, match=r"no route to host.*give their folder as sft.path=."):
         conversations("hub:owner/chats")
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(LimpidError, match=r"pip install 'limpid\[hub\]'.*sft.path=."):
         conversations("hub:owner/chats")
+
+
+def test_a_hub_out_of_reach_is_told_at_once() -> None:
+    """The libraries would try for minutes; here nothing listens at the address."""
+    pytest.importorskip("datasets")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        environment = {**os.environ, "HF_ENDPOINT": f"http://127.0.0.1:{closed.getsockname()[1]}"}
+        program = "from limpid.data.chat_files import conversations; conversations('hub:owner/chats')"
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, env=environment, timeout=100
+        )
+    assert "LimpidError: Cannot open hub:owner/chats" in done.stderr
+    assert "download the files elsewhere and give their folder as sft.path=." in done.stderr
+    assert "Retrying" not in done.stderr
 
 
 @pytest.mark.skipif("LIMPID_DATA_DIR" not in os.environ, reason="LIMPID_DATA_DIR names no data sets")

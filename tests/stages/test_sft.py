@@ -2,12 +2,15 @@
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import tomli_w
 import torch
 from tests.stages.conftest import WORDS
-from tests.stages.test_training_run import ALONE, cut_back, weights
+from tests.stages.test_training_run import ALONE, ENVIRONMENT, cut_back, weights
 
 from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
@@ -118,3 +121,21 @@ def test_conversations_that_teach_nothing_are_refused(tmp_path, tiny_table, pret
     recipe = recipe_for(tiny_table, write(tmp_path / "a.jsonl", rows))
     with pytest.raises(LimpidError, match=message):
         list(sft(recipe, pretrained, tmp_path / "sft", ALONE))
+
+
+def test_two_processes_adapt_a_model_as_one_does(tmp_path, tiny_table, pretrained):
+    rows = [talk(f"{a} {b}", "it was good" if a < b else "on a mat") for a in WORDS[:14] for b in WORDS[:14]]
+    section = {"path": write(tmp_path / "a.jsonl", rows), "steps": 4, "tokens_per_step": 256, "warmup_steps": 0}
+    table = tiny_table | {"sft": section, "lora": {"rank": 3}}
+    (tmp_path / "tiny.toml").write_text(tomli_w.dumps(table))
+    list(sft(parse(Recipe, table, "tiny"), pretrained, tmp_path / "one", ALONE))
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "limpid", "sft",
+         str(tmp_path / "tiny.toml"), "--from", str(pretrained), "--out", str(tmp_path / "two")],
+        capture_output=True, text=True, env=ENVIRONMENT, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for p, q in zip(weights(tmp_path / "one"), weights(tmp_path / "two"), strict=True):
+        torch.testing.assert_close(p, q, atol=1e-5, rtol=1e-4)
+    apart = store.read(tmp_path / "two", merge=False).model
+    assert any(float(p.detach().abs().max()) > 0 for name, p in apart.named_parameters() if name.endswith(".b"))

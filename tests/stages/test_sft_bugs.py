@@ -102,6 +102,18 @@ def test_micro_batches_of_unequal_token_counts_weigh_by_token(tokenizer: Tokeniz
     assert losses[0][0] == pytest.approx(whole, rel=1e-5)
 
 
+def test_the_engine_is_asked_with_the_tools_that_training_shows(tokenizer: Tokenizer) -> None:
+    tool = {"type": "function", "function": {"name": "now", "parameters": {"type": "object"}}}
+    model = build(LlamaConfig.model_validate(random_llama().config.model_dump() | {"context": 512}), seed=0)
+    lm = LanguageModel(inference_copy(model, torch.float32), tokenizer)
+    seen: list[list[int]] = []
+    lm._stream = lambda ids, *others: iter(seen.append(ids) or ())  # type: ignore[method-assign]
+    messages = [{"role": "user", "content": "What time is it?"}]
+    assert lm.chat(messages, tools=[tool]) == ""
+    trained = render(tokenizer, [*messages, {"role": "assistant", "content": "1"}], [tool])
+    assert seen == [trained.ids[: trained.weights.index(1.0)]]
+
+
 def test_a_talk_longer_than_the_context_goes_on_without_its_oldest_turns(tokenizer: Tokenizer) -> None:
     lm = LanguageModel(inference_copy(random_llama(), torch.float32), tokenizer)
     messages = []

@@ -23,7 +23,7 @@ from limpid.parallel.environment import World
 from limpid.text.tokenizer import Tokenizer
 
 FORMAT = 1
-STAGES = ("pretrain", "sft", "dpo", "grpo", "ppo")
+STAGES = ("pretrain", "sft", "distill", "dpo", "grpo", "ppo")
 """Sub-runs of a demo folder, first to last."""
 
 

@@ -40,6 +40,7 @@ VERBS: dict[str, str] = {
     "chat": "Talk with a model in the terminal.",
     "serve": "Serve models to the clients of OpenAI's API.",
     "skipgram": "Learn word vectors from a text.",
+    "inspect": "Open a model on a text: attention, logit lens, attribution, ablation.",
     "embed": "Open a model's word vectors: neighbours, analogies, one-hot and dense, tests.",
     "import": "Bring a model in Hugging Face's form into a run.",
     "export": "Write a run for transformers and vLLM, for peft, for llama.cpp, or as two files.",

@@ -131,6 +131,8 @@ def _explain(recipe_type: type[Section], error: ValidationError, outer: Sequence
 def _section_at(recipe_type: type[Section], location: list[str]) -> type[Section] | None:
     current: type[Section] = recipe_type
     for name in location:
+        if name.isdigit():  # a place in a list of sections
+            continue
         field = current.model_fields.get(name)
         kinds = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
         inner = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)

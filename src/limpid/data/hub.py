@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
+import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 from limpid.core.errors import LimpidError
 from limpid.data.document import Split
 from limpid.data.split_names import SPLIT_NAMES
 
+SECONDS = 5.0
+"""How long the hub has to answer before it is taken to be out of reach."""
 SAVED = ("dataset_dict.json", "state.json")
 """What `datasets` writes into a folder it saves a data set to."""
 
@@ -31,6 +38,8 @@ def open_hub(path: str, key: str = "data.path") -> dict[Split, Iterable[dict[str
         raise LimpidError(
             f"'{path}' is no name on the hub: it is written hub:OWNER/NAME or hub:OWNER/NAME:CONFIGURATION."
         )
+    if not folder.is_dir() and not _reachable():
+        os.environ["HF_HUB_OFFLINE"] = "1"  # else every request is tried six times; what was fetched before is found
     try:
         datasets: Any = importlib.import_module("datasets")
     except ImportError as err:
@@ -55,3 +64,22 @@ def open_hub(path: str, key: str = "data.path") -> dict[Split, Iterable[dict[str
     if "train" not in found:
         raise LimpidError(f"{path} has no training split (it has: {', '.join(streams)}): choose another data set.")
     return found
+
+
+def _reachable() -> bool:
+    """Whether the hub, or the server that HF_ENDPOINT names, takes a connection; behind a proxy nobody can know."""
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return True
+    address = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    port = address.port or (80 if address.scheme == "http" else 443)
+    answered: list[bool] = []
+
+    def ask() -> None:
+        with suppress(OSError):
+            socket.create_connection((address.hostname or "", port), timeout=SECONDS).close()
+            answered.append(True)
+
+    asking = Thread(target=ask, daemon=True)  # looking up a name has no time limit of its own
+    asking.start()
+    asking.join(SECONDS)
+    return bool(answered)

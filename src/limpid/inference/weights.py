@@ -29,6 +29,12 @@ def inference_copy(model: M, dtype: torch.dtype) -> M:
     return copy
 
 
+def let_go(model: nn.Module) -> None:
+    """Free the numbers of a model that nobody computes with any more; its shape stays."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.new_empty(0)
+
+
 @torch.no_grad()
 def refresh(copy: nn.Module, model: nn.Module) -> None:
     """Copy the present weights of ``model`` into an inference copy made earlier."""

@@ -98,11 +98,15 @@ class TokenCredit:
 
 
 def _observed(batch: AnswerBatch, spoken: Tensor, kl: AdaptiveKl) -> dict[str, float]:
-    """What the rollout says of the divergence; the coefficient that was used for it is steered for the next."""
+    """What the rollout says of the divergence; the coefficient that was used for it is steered for the next.
+
+    "kl": nats a token, by k3; "kl_an_answer": the sum over an answer, by k1 (Ziegler et al. 2019, section 2.2).
+    """
     used = kl.coefficient
-    an_answer = float((k3(batch.logprobs, batch.reference) * spoken).sum(1).mean())
+    a_token = float(k3(batch.logprobs, batch.reference)[spoken].mean())
+    an_answer = float((k1(batch.logprobs, batch.reference) * spoken).sum(1).mean())
     kl.observe(an_answer)
-    return {"kl_coefficient": used, "kl_an_answer": an_answer}
+    return {"kl_coefficient": used, "kl": a_token, "kl_an_answer": an_answer}
 
 
 def _places(answers: Sequence[Answer]) -> Tensor:

@@ -82,7 +82,7 @@ def panels(stage: str, records: Sequence[Mapping[str, Any]], baselines: Mapping[
         loss.append(Series("held out", held_out.pop("validation_nats"), False))
     if "validation_loss" in held_out:
         loss.append(Series("held out", held_out.pop("validation_loss"), False))
-    if loss and stage != "grpo":
+    if loss and stage not in ("grpo", "ppo"):
         add("Loss", {"reward": "nats a pair", "dpo": "of the pairs and the text"}.get(stage, "nats a token"), loss)
     if "validation_accuracy" in held_out:
         add(
@@ -100,7 +100,7 @@ def panels(stage: str, records: Sequence[Mapping[str, Any]], baselines: Mapping[
         right.append(Series("any wrong", held_out.pop("wrong"), False))
     if right:
         add("Right answers", "a few held-out questions of each kind", right, share=True)
-    if loss and stage == "grpo":
+    if loss and stage in ("grpo", "ppo"):
         add("Loss", "of the policy gradient: its size means little", loss, minor=True)
     for key, points in (training | held_out).items():
         title, note = _ALONE.get(key, (key.replace("_", " "), ""))

@@ -45,7 +45,7 @@ class RewardSection(Section):
 
 
 class DpoSection(Section):
-    """loss: ``dpo``, ``ipo``, ``kto`` or ``orpo``; beta: see `training.objectives.preference`. smoothing: the share
+    """loss: ``dpo``, ``ipo``, ``kto`` or ``orpo``, and beta: see `objectives.preference`. smoothing: the share
     of pairs that DPO takes to be labelled the wrong way round. imitation: weight of the better answers' own likelihood.
     text_share: part of each batch's positions that is pretraining text, against forgetting; text_weight: of its loss.
     lr: of AdamW, for all weights. The other keys are as those of ``reward``.

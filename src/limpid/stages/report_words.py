@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Any, NamedTuple
 
-STAGES = ("tokenizer", "pretrain", "sft", "reward", "dpo", "grpo")
+STAGES = ("tokenizer", "pretrain", "sft", "reward", "dpo", "grpo", "ppo")
 TITLES = {
     "tokenizer": "Tokenizer",
     "pretrain": "Pretraining",
@@ -13,6 +13,7 @@ TITLES = {
     "reward": "Reward model",
     "dpo": "Preferences",
     "grpo": "Reinforcement learning",
+    "ppo": "Reinforcement learning, PPO",
 }
 AFTER = {
     "tokenizer": "tokenizer",
@@ -21,12 +22,14 @@ AFTER = {
     "reward": "the reward model",
     "dpo": "preferences",
     "grpo": "RL",
+    "ppo": "PPO",
 }
 TAGLINES = {
     "pretrain": "it has only read, and continues text",
     "sft": "it has imitated right answers",
     "dpo": "it has seen better and worse answers",
     "grpo": "it has been graded on its own answers",
+    "ppo": "likewise, token by token",
 }
 GRADES = {"right": "✓", "admitted": "~", "wrong": "✗"}
 KINDS = {
@@ -171,7 +174,8 @@ def stages_of(rows: list[Row]) -> list[str]:
 def story(stage: dict[str, Any], report: dict[str, Any]) -> str:
     """A sentence or two: what the stage is for, and what it changed, in its own numbers."""
     tell = {
-        "tokenizer": _tokenizer, "pretrain": _pretrain, "sft": _sft, "reward": _reward, "dpo": _dpo, "grpo": _grpo
+        "tokenizer": _tokenizer, "pretrain": _pretrain, "sft": _sft, "reward": _reward, "dpo": _dpo, "grpo": _rl,
+        "ppo": _rl,
     }[stage["name"]]  # fmt: skip
     text = tell(stage, {s["name"]: s for s in report["stages"]})
     return text if stage["finished"] else f"{text} It was cut short after step {stage['steps']}."
@@ -235,8 +239,8 @@ def _dpo(stage: dict[str, Any], stages: dict[str, Any]) -> str:
     return f"{text}."
 
 
-def _grpo(stage: dict[str, Any], stages: dict[str, Any]) -> str:
-    text = "Answers on its own, is graded (right +1, admitted 0, wrong −1), and does more of what was graded well"
+def _rl(stage: dict[str, Any], stages: dict[str, Any]) -> str:
+    text = "Answers on its own, is rewarded or not, and does more of what was rewarded"
     before = stages.get("sft", {}).get("measures", {}).get("unknown: wrong")
     after = stage["measures"].get("unknown: wrong")
     if before and after:

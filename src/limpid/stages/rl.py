@@ -185,11 +185,18 @@ def rl_job(
 
 
 def rewarded_by(recipe: Recipe, stage: Literal["grpo", "ppo"], reward_model: Path | None) -> Recipe:
-    """The recipe with that reward model instead of the stage's rewards; as it is where there is none."""
+    """The recipe with that reward model where the stage's rewards say ``model`` without a path; where none does,
+    instead of them all. As it is where there is none."""
     if reward_model is None:
         return recipe
-    rewards = (RewardSection(function="model", options={"path": str(reward_model)}),)
     section: RlSection = getattr(recipe, stage)
+    model = RewardSection(function="model", options={"path": str(reward_model)})
+    places = [r.function == "model" and not r.options for r in section.rewards]
+    rewards = tuple(
+        model.model_copy(update={"weight": reward.weight}) if here else reward
+        for reward, here in zip(section.rewards, places, strict=True)
+    )
+    rewards = rewards if any(places) else (model,)
     return recipe.model_copy(update={stage: section.model_copy(update={"rewards": rewards})})
 
 
@@ -205,14 +212,16 @@ class _Guarded:
 
     def __getitem__(self, step: int) -> AnswerBatch:
         rollout, update = divmod(step, self.rollouts.plan.updates)
-        if update == 0:
-            before = self.measured()
-            self.guard.check(rollout, before["kl"], before.get("length"))
-            self.objective.reset()
-            trim_memory()  # answers differ in length from step to step, and so do the buffers
+        if update:
+            return self.rollouts[step]
+        learnt = self.objective.measured(self._sums())
+        self.objective.reset()
+        trim_memory()  # answers differ in length from step to step, and so do the buffers
         batch = self.rollouts[step]
-        if update == 0 and self.samples is not None:
+        if self.samples is not None:
             self.samples.write(step + 1, self.rollouts.samples)
+        drawn = self.rollouts.measured
+        self.guard.check(rollout, drawn.get("kl", learnt.get("kl", 0.0)), drawn["length"])
         return batch
 
     def measured(self) -> dict[str, float]:
@@ -220,15 +229,12 @@ class _Guarded:
 
     def tensors(self) -> dict[str, Tensor]:
         """For a resume; see `Rollouts.tensors`."""
-        length = torch.tensor(self.rollouts.measured.get("length", torch.nan))
-        return self.rollouts.tensors() | {"measured_sums": self._sums(), "measured_length": length}
+        return self.rollouts.tensors() | {"measured_sums": self._sums()}
 
     def load_tensors(self, state: dict[str, Tensor]) -> None:
         self.rollouts.load_tensors(state)
         if self.world.leads:  # what all had seen is kept by one
             self.objective.sums = state["measured_sums"]
-        if not state["measured_length"].isnan():
-            self.rollouts.measured = {"length": float(state["measured_length"])}
 
     def _sums(self) -> Tensor:
         sums = self.objective.sums.clone()

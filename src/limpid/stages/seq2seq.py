@@ -25,15 +25,13 @@ from limpid.models.registry import build
 from limpid.parallel.environment import World, pick_device
 from limpid.parallel.hardware import compute_dtype, keep_memory, release_memory
 from limpid.stages.events import Event
+from limpid.stages.load import BEST
 from limpid.stages.recipe import Recipe
 from limpid.stages.training_run import Job, prepare_model, train_stage
 from limpid.text.tokenizer import Tokenizer, train
 from limpid.training.objectives.translation import Translation
 from limpid.training.optim import build_optimizers
 from limpid.training.schedule import factor
-
-BEST = "best"
-"""The folder in a run that holds the weights to translate with: averaged, or the best ones by validation."""
 
 
 def seq2seq(recipe: Recipe, out: Path, world: World, *, resume: bool = False) -> Iterator[Event]:

@@ -75,7 +75,7 @@ def _told(tokenizer: Tokenizer, messages: Sequence[Message], tools: Tools) -> tu
     return as_text(messages, tools), ()
 
 
-def fitting_prompt(tokenizer: Tokenizer, messages: Sequence[Message], room: int) -> list[int]:
+def fitting_prompt(tokenizer: Tokenizer, messages: Sequence[Message], room: int, tools: Tools = ()) -> list[int]:
     """`prompt`, with the oldest turns (never a system message) left out until it has at most ``room`` tokens.
 
     Raises:
@@ -84,7 +84,7 @@ def fitting_prompt(tokenizer: Tokenizer, messages: Sequence[Message], room: int)
     system = [m for m in messages if m["role"] == "system"]
     turns = [m for m in messages if m["role"] != "system"]
     while True:
-        ids = prompt(tokenizer, [*system, *turns])
+        ids = prompt(tokenizer, [*system, *turns], tools)
         if len(ids) <= room:
             return ids
         if len(turns) <= 1:

@@ -68,13 +68,16 @@ class PolicyGradient:
         self.sums = torch.zeros(6, dtype=torch.float64)
 
     def measured(self, sums: Tensor | None = None) -> dict[str, float]:
-        """Means over the drawn tokens since `reset`: "kl" from the reference and "entropy" in nats, "clip_fraction",
-        "ratio" of new to old probability; given text does not count.
+        """Means over the drawn tokens since `reset`: "entropy" in nats, "clip_fraction", "ratio" of new to old
+        probability, and with the reference at hand the exact "kl" in nats; given text does not count. (k3 of tokens
+        that an older policy drew means nothing: one that has become improbable weighs more than all others.)
 
         sums: `sums` of all processes, added up; each has seen its own rows.
         """
         tokens, kl, entropy, clipped, ratio, value = (self.sums if sums is None else sums).tolist()
-        names = {"kl": kl, "entropy": entropy, "clip_fraction": clipped, "ratio": ratio}
+        names = {"entropy": entropy, "clip_fraction": clipped, "ratio": ratio}
+        if self.reference is not None:
+            names["kl"] = kl
         if self.loss.value:
             names["value_loss"] = value
         return {name: total / max(tokens, 1.0) for name, total in names.items()}
