@@ -59,18 +59,8 @@ def test_wrong_answers_come_under_the_right_one(tokenizer: Tokenizer, known: Con
     ]
 
 
-def test_an_admission_is_the_worse_answer_as_often_as_the_better_one(
-    tokenizer: Tokenizer, known: Conversation, unknown: Conversation
-) -> None:
-    """Pairs about made-up names alone teach to admit everything; too many the other way, never to admit."""
-    right = [(f" {known.expected}", True)] * 2
-    assert found(tokenizer, known, right) == []
-    engine: Any = Parrot(tokenizer, [(known.expected, True), ("It is in os.", True), (known.expected, True)])
-    pairs = sampled_pairs(engine, tokenizer, [known, unknown, known], samples=1, temperature=1.0, seed=0)
-    assert [(pair.chosen, pair.rejected) for pair in pairs] == [
-        (ADMISSION, "It is in os."),
-        (known.expected, ADMISSION),
-    ]
+def test_what_is_always_answered_right_gives_no_pair(tokenizer: Tokenizer, known: Conversation) -> None:
+    assert found(tokenizer, known, [(f" {known.expected}", True)] * 2) == []
 
 
 def test_an_admission_is_right_where_the_name_is_made_up(tokenizer: Tokenizer, unknown: Conversation) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from limpid.core.seeding import integer
-from limpid.data.conversations import ADMISSION, ASKED_OF_NAMES, Conversation, grade
+from limpid.data.conversations import ADMISSION, Conversation, grade
 from limpid.data.preferences import Preference
 from limpid.inference.engine import Engine
 from limpid.inference.sampler import Sampling
 from limpid.text.chat import prompt
 from limpid.text.tokenizer import Tokenizer
-
-NEEDLESS = "a needless admission"
 
 
 def sampled_pairs(
@@ -29,8 +27,7 @@ def sampled_pairs(
 
     The better one is the right answer, whatever was sampled. Questions that were always answered right give no pair,
     since there is nothing to unlearn; nor does a sample that did not end within ``max_tokens``, since its end is not
-    the model's. But for balance, known names that were always answered right give the right answer over an admission,
-    until an admission is the worse answer as often as the better one: else it is learnt, or unlearnt, everywhere.
+    the model's. So errors weigh as the model makes them: admissions where none is due against inventions where one is.
     kind: the question's, and what is wrong.
     """
     sampling = Sampling(temperature=temperature, max_tokens=max_tokens, seed=integer(seed, "sampled pairs") >> 32)
@@ -45,15 +42,11 @@ def sampled_pairs(
             else:
                 said[event.row].append(event.token_id)
     pairs: list[Preference] = []
-    known: list[Preference] = []
     for number, question in enumerate(questions):
         rows = range(number * samples, (number + 1) * samples)
         wrong = {tokenizer.decode(said[row]).strip() for row in rows if ended[row]}
         wrong = {text for text in wrong if text and grade(question, text) != "right"}
-        if not wrong and question.kind in ASKED_OF_NAMES:
-            known.append(Preference(question.prompt, question.expected, ADMISSION, f"{question.kind}: {NEEDLESS}"))
         for text in sorted(wrong):
-            manner = NEEDLESS if text == ADMISSION else "its own answer"
+            manner = "a needless admission" if text == ADMISSION else "its own answer"
             pairs.append(Preference(question.prompt, question.expected, text, f"{question.kind}: {manner}"))
-    lacking = sum((pair.chosen == ADMISSION) - (pair.rejected == ADMISSION) for pair in pairs)
-    return [*pairs, *known[: max(0, lacking)]]
+    return pairs
