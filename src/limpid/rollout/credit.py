@@ -50,7 +50,12 @@ class GroupCredit:
         rewards = torch.tensor([a.judged.reward for a in answers])
         spoken = batch.weights > 0
         measured: dict[str, float] = {}
-        if self.reference is not None:
+        places = _places(answers)
+        if self.reference is not None and not self.kl.coefficient:  # only told: one answer of each prompt will do
+            some = batch.pick((places[:, 1] == 0).nonzero().squeeze(1))
+            some = some._replace(reference=self.reference(some))
+            measured = _observed(some, some.weights > 0, self.kl)
+        elif self.reference is not None:
             batch = batch._replace(reference=self.reference(batch))
             measured = _observed(batch, spoken, self.kl)
             if self.settings.kl_in == "reward":
@@ -59,7 +64,6 @@ class GroupCredit:
         table = _by_prompt(answers, rewards)
         advantages = advantages_of(table, self.settings.baseline, divide_std=self.settings.divide_std)
         differ = _spread(table) > 0
-        places = _places(answers)
         measured["informative_groups"] = float(differ.float().mean())
         of_row = advantages[places[:, 0], places[:, 1]]
         batch = batch._replace(advantages=of_row[:, None] * spoken)
