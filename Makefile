@@ -83,4 +83,11 @@ $(BIN)/python:
 .venv/.whole: .venv/.runtime
 	@echo "Installing what its developers need"
 	@$(INSTALL) -e ".[dev]"
+	@if ! command -v chromium >/dev/null 2>&1 && [ -z "$$LIMPID_CHROMIUM" ]; then \
+		if command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ]; then \
+			echo "Installing Chromium for the tests of the web app"; apt-get install -y -qq chromium >/dev/null; \
+		else \
+			echo "No Chromium here: the tests of the web app will be skipped (apt install chromium, or LIMPID_CHROMIUM=PATH)."; \
+		fi; \
+	fi
 	@touch $@

@@ -124,6 +124,7 @@ def measure_limpid(question: dict[str, Any]) -> dict[str, Any]:
     rows = ROWS if question["what"] == "many" else 1
 
     def generate() -> int:
+        engine.rows.forget()  # the prompts of the run before, which would not be read again
         prompts = [ids_of(PROMPT, row) for row in range(rows)]
         sampling = Sampling(temperature=0, max_tokens=NEW)
         return sum(len(events) for events in engine.generate(prompts, sampling, stop_ids=()))

@@ -73,6 +73,15 @@ def test_chatting(workplace, arguments):
     assert limpid([*arguments, "--max-tokens", "3"], workplace, said="Hello\n你好\n") is not None
 
 
+@pytest.mark.parametrize("arguments", commands("inspect"), ids=" ".join)
+def test_inspecting(workplace, arguments):
+    shown = limpid(arguments, workplace)
+    if "--html" in arguments:
+        assert "Logit lens" in (workplace / "inside.html").read_text(encoding="utf-8")
+    else:
+        assert ("shares sum to" if "--attribution" in arguments else "without head:0.0") in shown
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_serving(workplace):
     """The server starts, and the README's curl gets an answer from it."""
@@ -134,7 +143,19 @@ def test_the_python_program(workplace):
 
 
 def test_every_command_of_the_readme_is_tried_here():
-    verbs = ("pretrain", "generate", "chat", "serve", "export", "import", "classify", "seq2seq", "translate", "models")
+    verbs = (
+        "pretrain",
+        "generate",
+        "chat",
+        "serve",
+        "inspect",
+        "export",
+        "import",
+        "classify",
+        "seq2seq",
+        "translate",
+        "models",
+    )
     tried = sum(len(commands(verb)) for verb in verbs)
     written = len(
         re.findall(r"(?:\.venv/bin/|-m )limpid \w", "".join(text for language, text in BLOCKS if not language))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import subprocess
 import sys
@@ -23,7 +24,9 @@ from limpid.data.conversations import (
     grade,
     is_held_out_sum,
 )
+from limpid.data.conversations.answers import working
 from limpid.data.conversations.dialogues import _sum
+from limpid.data.conversations.wrong_answers import about_sum
 from limpid.data.python_docs import identifiers
 
 DIGEST = """
@@ -177,3 +180,71 @@ def test_rl_asks_in_wordings_that_fine_tuning_has_not_shown_and_no_evaluation_ha
         own = [p for p in of_kind if p >= len(phrasings.train) + len(phrasings.held_out)]
         assert 0.2 < len(own) / len(of_kind) < 0.8
         assert not set(of_kind) & set(phrasings.held_out_indices)
+
+
+def test_pairs_are_a_pure_function_of_seed_and_index(dialogues: Dialogues) -> None:
+    again = Dialogues(0)
+    for split in ("train", "validation", "test"):
+        assert [dialogues.preferences(i, split) for i in (5, 900, 3)] == [
+            again.preferences(i, split) for i in (5, 900, 3)
+        ]
+    assert Dialogues(1).preferences(5, "train") != dialogues.preferences(5, "train")
+
+
+def test_the_better_answer_of_a_pair_is_better(dialogues: Dialogues) -> None:
+    """Right over admitted over wrong, by the grades that reinforcement learning rewards; several kinds of wrong."""
+    rank = {"right": 2, "admitted": 1, "wrong": 0}
+    manners: dict[str, set[str]] = {}
+    by_name = {f.name: f for f in (*dialogues.seen, *dialogues.held_out)}
+    for index in range(1500):
+        pair = dialogues.preferences(index, "train")
+        kind, _, manner = pair.kind.partition(": ")
+        manners.setdefault(kind, set()).add(manner)
+        assert pair.chosen != pair.rejected
+        asked = pair.prompt[-1]["content"]
+        if kind in ASKED_OF_NAMES:
+            rights = {
+                getattr(f, {"description": "summary"}.get(kind, kind))
+                for name, f in by_name.items()
+                if re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", asked)
+            }
+            if kind == "module":
+                rights = {f"It is in the {module} module." for module in rights}
+            grades = [
+                rank["right" if text in rights else "admitted" if text == ADMISSION else "wrong"]
+                for text in (pair.chosen, pair.rejected)
+            ]
+            assert grades[0] > grades[1], pair
+        elif kind == "unknown":
+            assert pair.chosen == ADMISSION
+        elif kind == "arithmetic":
+            numbers = [int(n) for n in re.findall(r"\d+", asked)]
+            operation = "-" if "-" in asked or "minus" in asked else "+"
+            assert pair.chosen == working(numbers[0], operation, numbers[1])
+    assert all(len(manners[kind]) >= 3 for kind in (*ASKED_OF_NAMES, "unknown", "arithmetic"))
+
+
+def test_held_out_pairs_ask_what_training_pairs_do_not(dialogues: Dialogues) -> None:
+    train = [dialogues.preferences(i, "train") for i in range(2000)]
+    test = [dialogues.preferences(i, "test") for i in range(600)]
+    asked = [{p.prompt[-1]["content"] for p in pairs} for pairs in (train, test)]
+    assert not asked[0] & asked[1]
+    assert {p.kind.partition(":")[0] for p in test} >= {"held_out", "unknown", "arithmetic", "module"}
+    assert not any(p.kind.startswith("held_out") for p in train)
+    names = {f.name for f in dialogues.held_out}
+    for pair in test:
+        if pair.kind.startswith("held_out"):
+            assert any(name in pair.prompt[-1]["content"] for name in names)
+        if pair.kind.startswith("unknown"):
+            assert any(name in pair.prompt[-1]["content"] for name in dialogues.fakes["test"])
+    fakes = set(dialogues.fakes["test"])
+    assert not any(word.strip("?.,:()") in fakes for text in asked[0] for word in text.split())
+
+
+def test_wrong_workings_look_like_workings(dialogues: Dialogues) -> None:
+    rng = random.Random(0)
+    for a, operation, b in ((17, "+", 25), (60, "+", 9), (62, "-", 27), (48, "-", 48), (0, "+", 0), (99, "-", 1)):
+        for _ in range(40):
+            wrong = about_sum(rng, a, operation, b)
+            assert wrong.text != working(a, operation, b)
+            assert re.fullmatch(r"\d+ [+-] \d+ = \d+, \d+ [+-] \d+ [+-] \d+ = \d+, so \d+\.", wrong.text), wrong

@@ -243,6 +243,7 @@ def test_unknown_name_suggests_the_catalogue(tmp_path: Path, monkeypatch: pytest
 
 
 def fake_datasets(monkeypatch: pytest.MonkeyPatch, load: Callable[..., object]) -> None:
+    monkeypatch.setattr("limpid.data.hub._reachable", lambda: True)
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load))
 
 
@@ -259,6 +260,7 @@ def test_hub_reads_splits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_hub_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("limpid.data.hub._reachable", lambda: True)
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(LimpidError, match=r"pip install 'limpid\[hub\]'"):
         resolve("hub:owner/name")

@@ -115,3 +115,18 @@ def test_settings_are_checked(lm: LanguageModel) -> None:
         lm.generate("a", temperatur=1)
     with pytest.raises(LimpidError, match="top_p"):
         lm.generate("a", top_p=2)
+
+
+def test_a_trace_costs_nothing_and_agrees(lm: LanguageModel) -> None:
+    ids = lm.tokenizer.encode("The cat sat on the")
+    before, said = lm.logits(ids), lm.generate("The cat", temperature=0, max_tokens=12)
+    mine = lm.trace("The cat sat on the")
+    assert mine.ids == ids
+    with torch.no_grad():
+        own = lm.model.head(lm.model(torch.tensor([ids])))[0].numpy()
+    assert np.array_equal(mine["logits"], own)
+    assert np.array_equal(lm.trace(ids)["logits"], own)
+    assert np.abs(mine["logits"] - before).max() <= 1e-5  # the engine's kernels sum in an order of their own
+    assert np.array_equal(lm.logits(ids), before)
+    assert lm.generate("The cat", temperature=0, max_tokens=12) == said
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in lm.model.modules())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +12,13 @@ import pytest
 import torch
 from tests.models.variants import VARIANTS, random_decoder
 
+from limpid.inference import engine as engine_module
 from limpid.inference.engine import Engine
 from limpid.inference.forward import Forward, Piece, TorchForward
 from limpid.inference.native import library as library_module
 from limpid.inference.native.forward import NativeForward
-from limpid.inference.native.library import Unsupported
+from limpid.inference.native.library import UnknownPart, Unsupported
+from limpid.inference.reading import embed
 from limpid.inference.rows import CacheRows
 from limpid.inference.sampler import Sampling
 from limpid.inference.weights import inference_copy, refresh
@@ -123,17 +127,50 @@ def test_threads_do_not_change_a_bit():
     assert said[0].startswith("[[")
 
 
-@pytest.mark.parametrize("variant", ["mixtral", "speedrun"])
-def test_what_the_kernels_do_not_know_torch_computes(variant):
+@pytest.mark.parametrize(("variant", "part"), [("mixtral", "a ExpertsBlock"), ("speedrun", "a SpeedrunBlock")])
+def test_what_the_kernels_do_not_know_torch_computes_and_that_is_said_once(variant, part, caplog):
+    engine_module._say_once.cache_clear()
     model = inference_copy(wide(variant), torch.float32)
-    with pytest.raises(Unsupported, match="Block"):
+    with pytest.raises(UnknownPart, match="Block"):
         NativeForward(model)
-    assert Engine(model).forward.name == "torch"
+    for _ in range(2):
+        assert Engine(model).forward.name == "torch"
+    assert [r.getMessage() for r in caplog.records if r.name == "limpid"] == [
+        f"limpid: torch computes this model, more slowly: the C kernels do not know {part}"
+    ]
 
 
 def test_narrow_models_are_left_to_torch():
-    with pytest.raises(Unsupported, match="head_dim 8 is no multiple of 16"):
+    with pytest.raises(UnknownPart, match="head_dim 8, which is no multiple of 16"):
         NativeForward(inference_copy(random_decoder("qwen3", d_model=64, d_ff=112), torch.float32))
+
+
+def test_who_switches_the_kernels_off_is_not_told_that_they_are_off(monkeypatch, caplog):
+    monkeypatch.setenv("LIMPID_NATIVE", "0")
+    assert Engine(inference_copy(wide("llama"), torch.float32)).forward.name == "torch"
+    assert not caplog.records
+
+
+def test_an_engine_alone_with_its_model_frees_what_it_has_packed():
+    model = wide("qwen2-tied")
+    whole, alone = (inference_copy(model, torch.float32) for _ in range(2))
+    engine, twin = Engine(alone, alone=True), Engine(whole)
+    assert sum(parameter.numel() for parameter in alone.parameters()) == 0
+    assert sum(parameter.numel() for parameter in whole.parameters()) > 0
+    greedy = Sampling(temperature=0, max_tokens=20)
+
+    def said(engine: Engine) -> list[int]:
+        return [event.token_id for events in engine.generate([TEXT[:9]], greedy, stop_ids=()) for event in events]
+
+    assert said(engine) == said(twin)
+    assert torch.equal(engine.logits(TEXT), twin.logits(TEXT))
+    assert embed(engine, TEXT) == embed(twin, TEXT)
+
+
+def test_an_engine_that_torch_computes_keeps_its_model(monkeypatch):
+    monkeypatch.setenv("LIMPID_NATIVE", "0")
+    model = inference_copy(wide("llama"), torch.float32)
+    assert Engine(model, alone=True).logits(TEXT).shape == (len(TEXT), 97)
 
 
 def test_an_engine_answers_as_with_torch_and_takes_over_new_weights():
@@ -154,6 +191,21 @@ def test_an_engine_answers_as_with_torch_and_takes_over_new_weights():
     refresh(twin.model, other)
     twin.rows.forget()
     assert answers(engine) == answers(twin)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("processor", ["native", "x86-64-v3"])
+def test_compilers_find_nothing_to_complain_about(compiler, processor, tmp_path):
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not here")
+    if processor != "native" and platform.machine() != "x86_64":
+        pytest.skip("these are processors of another kind")
+    source = Path(library_module.__file__).with_name("kernels.c")
+    flags = [flag for flag in library_module.FLAGS if flag != "-w"]
+    strict = ["-O1", "-Wall", "-Wextra", "-Werror", f"-march={processor}"]
+    command = [compiler, *flags, *strict, str(source), "-o", str(tmp_path / "kernels.so"), "-lm"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_without_a_compiler_torch_computes_and_that_is_said_once(monkeypatch, caplog):

@@ -95,6 +95,17 @@ def test_windows_hold_within_documents_too() -> None:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
+def test_documents_in_one_row_are_read_as_if_each_were_alone(name: str) -> None:
+    model = random_decoder(name)
+    ids = [random_ids(1, length, seed=length) for length in (3, 9, 5)]
+    segments = torch.tensor([[1] * 3 + [2] * 9 + [3] * 5])
+    with torch.no_grad():
+        together = model(torch.cat(ids, 1), segments=segments)
+        apart = torch.cat([model(each) for each in ids], 1)
+    torch.testing.assert_close(together, apart, atol=3e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
 @pytest.mark.parametrize("kind", ["muon", "adamw"])
 def test_every_parameter_has_one_optimizer(name: str, kind: str) -> None:
     model = build(random_decoder(name).config, seed=0)

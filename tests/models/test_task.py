@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from tests.conftest import random_llama
@@ -155,3 +156,26 @@ def test_a_task_model_is_rebuilt_from_its_config_and_is_no_decoder() -> None:
     assert isinstance(build(config), TaskModel)
     with pytest.raises(LimpidError, match=r"a task model is a task model .* and a decoder is needed here"):
         require_kind("task", Decoder, "runs/x")
+
+
+def test_a_reward_may_weigh_how_probable_the_answer_is() -> None:
+    """The head's number plus a tenth of the answer's log-probability, token by token as numpy has it."""
+    backbone = random_llama()
+    model = with_head(backbone, TaskConfig(backbone=backbone.config, task="reward", likelihood=True), 0)
+    ids = torch.randint(0, 320, (2, 2, 12), generator=torch.Generator().manual_seed(3))
+    lengths, starts = torch.tensor([[12, 7], [9, 10]]), torch.tensor([[4, 4], [6, 6]])
+    with torch.no_grad():
+        found = model(ids, lengths, starts=starts).answers
+        for row in range(2):
+            for place in range(2):
+                text = ids[row, place, : lengths[row, place]]
+                hidden = backbone(text[None])[0]
+                scores = backbone.head(hidden).double().numpy()
+                logs = scores - np.log(np.exp(scores).sum(-1, keepdims=True))
+                spoken = range(int(starts[row, place]), len(text))
+                expected = float(model.head(hidden[-1])) + 0.1 * sum(logs[t - 1, int(text[t])] for t in spoken)
+                assert float(found[row, place]) == pytest.approx(expected, abs=1e-4)
+    plain = with_head(backbone, TaskConfig(backbone=backbone.config, task="reward"), 0)
+    assert set(dict(model.named_parameters())) - set(dict(plain.named_parameters())) == {"likelihood.weight"}
+    model(ids, lengths, starts=starts).answers.sum().backward()
+    assert model.likelihood.weight.grad is not None

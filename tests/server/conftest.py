@@ -17,11 +17,13 @@ from tests.models.encoder_decoders import random_transformer
 
 from limpid.checkpoint import store
 from limpid.parallel.environment import World
-from limpid.server.app import State, make_app
+from limpid.server.app import make_app
+from limpid.server.chats import Chats
 from limpid.server.guard import LOOPBACK_HOSTS, Guard
 from limpid.server.loading import Sizes, make_ready, open_runs, place_of
 from limpid.server.models import Catalogue, ServedModel
-from limpid.server.process import Server, bind, url_of
+from limpid.server.process import Server, bind, run_loop, url_of
+from limpid.server.state import State
 from limpid.text.tokenizer import Tokenizer
 
 SMALL = Sizes(rows=4, queue=8)
@@ -51,11 +53,13 @@ def served(
     origins: Collection[str] = (),
     max_body_bytes: int = 2**20,
     drain_seconds: float = 5,
+    chats: Path | None = None,
+    port: int = 0,
 ) -> Iterator[Served]:
     """A server of ``runs``, once they answer."""
     place = place_of("cpu", "float32")
     opened = open_runs([str(run) for run in runs], Path, sizes, place)
-    state = State(max_body_bytes=max_body_bytes)
+    state = State(max_body_bytes=max_body_bytes, chats=Chats(chats) if chats else None)
     app = Guard(make_app(state), key=key, hosts=hosts, origins=origins, count=state.metrics.count_response)
     server = Server(app, state, drain_seconds=drain_seconds)
     ready = threading.Event()
@@ -65,9 +69,9 @@ def served(
         state.models = Catalogue(make_ready(one, loop, state.metrics, place) for one in opened)
         ready.set()
 
-    with bind("127.0.0.1", 0) as sock:
+    with bind("127.0.0.1", port) as sock:
         url = url_of(sock)
-        thread = threading.Thread(target=lambda: asyncio.run(server.run_with(sock, load)), daemon=True)
+        thread = threading.Thread(target=lambda: run_loop(server.run_with(sock, load)), daemon=True)
         thread.start()
         assert ready.wait(30)
         try:

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.server.conftest import Served
 
 import limpid
 from limpid.inference.language_model import LanguageModel
+from limpid.server import runner as runner_module
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 USER = {"role": "user", "content": "床前 the cat?"}
@@ -254,6 +256,27 @@ def test_who_leaves_before_the_answer_is_heard_too(server: Served, monkeypatch: 
     until(lambda: idle(server))
 
 
+def test_prompts_that_are_nearly_ready_are_read_together(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "GATHER_SECONDS", 20.0)
+    runner = server.model("tiny").runner
+    until(lambda: idle(server))
+    begun: list[int] = []
+    honest = runner._begin
+
+    def begin(answer: Any) -> None:
+        begun.append(len(runner._waiting))  # those taken in with it
+        honest(answer)
+
+    monkeypatch.setattr(runner, "_begin", begin)
+    with ThreadPoolExecutor() as pool, server.http() as http:
+        with runner.expecting():  # a third request, which will come to nothing
+            asked = [pool.submit(http.post, CHAT, json=body(seed=seed)) for seed in (1, 2)]
+            until(lambda: len(runner._waiting) == 2)
+            assert not begun
+        assert [one.result().status_code for one in asked] == [200, 200]
+    assert begun == [1, 0]
+
+
 def test_more_than_rows_and_queue_is_429_and_waiting_ones_are_answered(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,6 +355,6 @@ def test_a_step_that_fails_is_told_to_those_it_concerned_and_the_next_works(
         assert "out of memory" not in error["message"]
         assert len(lines) > 2
         assert "out of memory, say" in caplog.text
-        assert runner.engine is not engine  # type: ignore[attr-defined]
+        assert engine.load["running"] == engine.load["waiting"] == engine.rows.busy == 0
         assert http.post(CHAT, json=plain).json()["choices"] == before
     until(lambda: idle(server))

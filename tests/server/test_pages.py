@@ -59,6 +59,9 @@ def test_the_page_for_readers_asks_nobody_else(http: httpx.Client, path: str) ->
     assert found == ["/openapi.json"]
     for name in ("/v1/chat/completions", "top_logprobs", "response_format", "encoding_format", "return_token_strs"):
         assert name in response.text
+    assert "with <code>stream</code>, as server-sent events" in response.text
+    assert "≤ 2147483648<" in response.text
+    assert "``" not in response.text
 
 
 def test_the_page_for_programs(http: httpx.Client) -> None:

@@ -21,6 +21,7 @@ TABLE = {
     "train": {"steps": 3, "tokens_per_step": 384, "dtype": "float32", "compile": False},
     "eval": {"every": 0, "tokens": 2000, "questions": 4, "overlap": 0.0},
     "sft": {"steps": 3, "tokens_per_step": 384, "conversations": 200},
+    "reward": {"pairs": 40, "test_pairs": 40, "baselines": False},
     "grpo": {"steps": 2, "prompts": 2, "samples": 2, "max_tokens": 6},
 }
 
@@ -29,10 +30,10 @@ TABLE = {
 def test_the_whole_line_and_a_rerun_that_has_nothing_left_to_do(tmp_path):
     recipe = parse(Recipe, TABLE, "tiny")
     events = list(demo(recipe, tmp_path / "demo", ALONE))
-    assert [e.stage for e in events if isinstance(e, Finished)] == ["tokenizer", "pretrain", "sft", "grpo"]
+    assert [e.stage for e in events if isinstance(e, Finished)] == ["tokenizer", "pretrain", "sft", "reward", "grpo"]
     report = write_report(tmp_path / "demo", 1.0)
     assert {"report.json", "report.md", "report.html"} <= {p.name for p in (tmp_path / "demo").iterdir()}
-    assert [s["name"] for s in report["stages"]] == ["tokenizer", "pretrain", "sft", "grpo"]
+    assert [s["name"] for s in report["stages"]] == ["tokenizer", "pretrain", "sft", "reward", "grpo"]
     assert len(report["prompts"]) == 5
     for question in report["prompts"]:
         assert set(question["after"]) == {"pretrain", "sft", "grpo"}

@@ -362,3 +362,30 @@ def test_one_point_and_a_flat_line_can_be_drawn() -> None:
     assert "from 0 at step 5 to 0 at step 5" in describe(one)
     assert "nan" not in draw(one, "k")
     assert panels("sft", [{"step": 1, "loss": True, "text": "x", "seconds": 1.0}], {}) == []
+
+
+def test_reward_model_and_preferences_have_their_place(demo: Path) -> None:
+    rng = random.Random(1)
+    looks = [{"step": 60, "validation_loss": 0.4, "validation_accuracy": 0.88}]
+    steps = [training_line(step, 0.7, rng) for step in range(1, 61)]
+    summary = {"seconds": 31.0, "tokens": 1e5, "tokens_per_second": 4e3, "steps": 60, "parameters": 4_952_064}
+    measures = {"accuracy": interval(0.932), "accuracy: unknown": interval(0.97), "calibration error": interval(0.031)}
+    put(demo, "reward", summary | {"measures": measures}, steps + looks)
+    more = [step | {"margin": 0.3, "accuracy": 0.8, "kl": 0.01, "length": 12.0} for step in steps]
+    put(
+        demo,
+        "dpo",
+        summary | {"measures": {"unknown: wrong": interval(0.04), "test bits per byte": interval(1.7)}},
+        more,
+    )
+    report = write_report(demo, 400.0)
+    assert [stage["name"] for stage in report["stages"]] == ["tokenizer", "pretrain", "sft", "reward", "dpo", "grpo"]
+    page, text = (demo / "report.html").read_text(), (demo / "report.md").read_text()
+    for words in ("it puts 93.2% of held-out pairs in the right order", "is off by 3.1% on average"):
+        assert words in page
+        assert words in text
+    titles = {panel.title for stage in ("reward", "dpo") for panel in panels(stage, steps + looks + more, {})}
+    assert {"Held-out pairs", "Margin", "Order", "KL", "Loss"} <= titles
+    out = io.StringIO()
+    Console(file=out, width=100).print(render_terminal(report))
+    assert "Reward model" in out.getvalue()

@@ -66,10 +66,61 @@ def test_ids_and_text_are_those_of_transformers(template: str) -> None:
     assert prompt(tokenizer, TALK[:2]) == asked["input_ids"]
 
 
+CALLS = [
+    {"id": "a", "type": "function", "function": {"name": "now", "arguments": {"zone": "北京", "exact": True}}},
+    {"id": "b", "type": "function", "function": {"name": "now", "arguments": '{"zone":1}'}},
+]
+WITH_TOOLS = [
+    {"role": "system", "content": "You are a cat."},
+    {"role": "user", "content": "What time is it?"},
+    {"role": "assistant", "content": "Let me see.", "tool_calls": CALLS},
+    {"role": "tool", "tool_call_id": "a", "content": "noon"},
+    {"role": "tool", "tool_call_id": "b", "content": ""},
+    {"role": "assistant", "content": "Noon."},
+    {"role": "user", "content": "And now?"},
+    {"role": "assistant", "content": "", "tool_calls": CALLS[:1]},
+]
+NOW = {
+    "type": "function",
+    "function": {"name": "now", "description": "The time, 时间.", "parameters": {"type": "object"}},
+}
+
+
 def test_our_own_template_writes_what_our_own_code_does(tokenizer: Tokenizer) -> None:
     jinja = foreign(LIMPID)
-    assert render(jinja, TALK) == render(tokenizer, TALK)
-    assert prompt(jinja, TALK[:2]) == prompt(tokenizer, TALK[:2])
+    for talk, tools in ((TALK, ()), (WITH_TOOLS, ()), (WITH_TOOLS, [NOW]), (WITH_TOOLS[1:], [NOW, NOW])):
+        assert render(jinja, talk, tools) == render(tokenizer, talk, tools)
+        assert prompt(jinja, talk[:2], tools) == prompt(tokenizer, talk[:2], tools)
+
+
+@pytest.mark.parametrize("tools", [[], [NOW]])
+def test_tools_in_our_own_template_are_written_by_transformers_as_by_us(tokenizer: Tokenizer, tools: list) -> None:
+    from transformers import PreTrainedTokenizerFast
+
+    theirs = PreTrainedTokenizerFast(tokenizer_object=Backend.from_str(tokenizer.library_json()))
+    theirs.chat_template = LIMPID
+    for talk, asking in ((WITH_TOOLS, False), (WITH_TOOLS[:5], True), (WITH_TOOLS[1:5], True), (TALK[:2], True)):
+        said = theirs.apply_chat_template(talk, tools or None, tokenize=True, add_generation_prompt=asking)
+        ours = prompt(tokenizer, talk, tools) if asking else render(tokenizer, talk, tools).ids
+        assert said["input_ids"] == ours
+
+
+def test_calls_are_learnt_and_results_and_tools_are_not(tokenizer: Tokenizer) -> None:
+    call = '<tool_call>\n{"name": "now", "arguments": {"zone": "北京", "exact": true}}\n</tool_call>'
+    for own in (tokenizer, foreign(LIMPID)):
+        ids, weights = render(own, WITH_TOOLS, [NOW])
+        learnt = b"".join(own.token_bytes(i) for i, weight in zip(ids, weights, strict=True) if weight).decode()
+        second = '<tool_call>\n{"name": "now", "arguments": {"zone":1}}\n</tool_call>'
+        assert learnt == f"Let me see.\n{call}\n{second}<|end|>Noon.<|end|>{call}<|end|>"
+
+
+def test_messages_of_weight_0_are_read_but_not_learnt(tokenizer: Tokenizer) -> None:
+    talk = [*TALK[:2], {**TALK[2], "weight": 0}, *TALK[3:]]
+    for own in (tokenizer, foreign(CHATML), foreign(LIMPID)):
+        ids, weights = render(own, talk)
+        assert ids == render(own, TALK).ids
+        learnt = b"".join(own.token_bytes(i) for i, weight in zip(ids, weights, strict=True) if weight).decode()
+        assert learnt == "\n A number.\n<|end|>"
 
 
 @pytest.mark.parametrize(

@@ -85,3 +85,10 @@ def test_a_template_without_tools_is_told_of_them_in_words() -> None:
     assert told[3]["content"] == "<tool_response>\nnoon\n</tool_response>"
     assert [turn["role"] for turn in as_text(turns[1:2], [TOOL])] == ["system", "user"]
     assert as_text(turns[:2], []) == turns[:2]
+
+
+def test_results_that_follow_each_other_are_one_message() -> None:
+    two = [{"role": "tool", "content": "noon"}, {"role": "tool", "content": "rain"}]
+    told = as_text([{"role": "user", "content": "?"}, *two], [])
+    results = "<tool_response>\nnoon\n</tool_response>\n<tool_response>\nrain\n</tool_response>"
+    assert told == [{"role": "user", "content": "?"}, {"role": "user", "content": results}]

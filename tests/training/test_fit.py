@@ -113,7 +113,9 @@ def test_at_the_reference_the_divergence_is_zero_and_the_gradient_that_of_the_re
 
 def test_a_batch_without_targets_is_refused():
     batch = some_batch()
-    with pytest.raises(LimpidError, match="step 1: every target of the batch is masked"):
+    with pytest.raises(
+        LimpidError, match="step 1: no token of the batch is trained: every target of its 8 rows is masked"
+    ):
         run(Batch(batch.inputs, batch.targets, torch.zeros(8, 16)), 1, micro_rows=8)
 
 

@@ -14,15 +14,16 @@ from torch.distributed.tensor import DTensor
 from limpid.checkpoint.shards import read_shards, write_shard
 from limpid.core.errors import LimpidError
 from limpid.core.paths import atomic_directory, remove_directory
-from limpid.core.recipe import Section
+from limpid.core.recipe import Section, parse
 from limpid.models.decoder import Decoder
+from limpid.models.lora import LoraSection, add_lora, merge_lora
 from limpid.models.model import Model
 from limpid.models.registry import build, config_from_table, require_kind
 from limpid.parallel.environment import World
 from limpid.text.tokenizer import Tokenizer
 
 FORMAT = 1
-STAGES = ("pretrain", "sft", "grpo", "ppo")
+STAGES = ("pretrain", "sft", "distill", "dpo", "grpo", "ppo")
 """Sub-runs of a demo folder, first to last."""
 
 
@@ -65,6 +66,8 @@ def write(
     with atomic_directory(path) as folder:
         world.tell(str(folder))
         (folder / "config.json").write_text(model.config.model_dump_json(indent=1), encoding="utf-8")
+        if model.lora is not None:
+            (folder / "lora.json").write_text(model.lora.model_dump_json(indent=1), encoding="utf-8")
         (folder / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")
         (folder / "state.json").write_text(json.dumps({"format": FORMAT, **state}, indent=1), encoding="utf-8")
         _write_parts(folder, parts, world)
@@ -106,17 +109,18 @@ def verify(path: Path) -> None:
 
 
 @overload
-def read(path: Path) -> Checkpoint[Decoder]: ...
+def read(path: Path, *, merge: bool = True) -> Checkpoint[Decoder]: ...
 
 
 @overload
-def read(path: Path, kind: type[M]) -> Checkpoint[M]: ...
+def read(path: Path, kind: type[M], *, merge: bool = True) -> Checkpoint[M]: ...
 
 
-def read(path: Path, kind: type[Model] = Decoder) -> Checkpoint[Any]:
+def read(path: Path, kind: type[Model] = Decoder, *, merge: bool = True) -> Checkpoint[Any]:
     """The checkpoint that ``path`` (a checkpoint, a run, or a demo folder) stands for, on the CPU in float32.
 
-    kind: the class of model that the caller can use; a checkpoint of another is refused.
+    kind: the class of model that the caller can use; a checkpoint of another is refused. merge: whether LoRA adapters
+    become part of the weights, as every use but going on with them wants it.
 
     Raises:
         LimpidError: nothing there, damaged, or tensors that are missing, extra or of another shape (all named).
@@ -137,7 +141,12 @@ def read(path: Path, kind: type[Model] = Decoder) -> Checkpoint[Any]:
             "they do not belong together."
         )
     model = build(config)
+    if (folder / "lora.json").is_file():
+        table = json.loads((folder / "lora.json").read_text(encoding="utf-8"))
+        add_lora(model, parse(LoraSection, table, f"{folder}/lora.json"), seed=0)
     load_tensors(model, read_shards(folder, "model"), str(folder))
+    if merge and model.lora is not None:
+        merge_lora(model)
     return Checkpoint(folder, config, model, tokenizer, state)
 
 

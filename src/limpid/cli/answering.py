@@ -75,6 +75,12 @@ def visible(text: str) -> str:
     return harmless("␣" * start + core.replace("\n", "⏎").replace("\t", "⇥") + "␣" * end)
 
 
+def colour(probability: float) -> str:
+    """From red (surprising) to green (expected)."""
+    steps = (0.01, 0.05, 0.2, 0.5)
+    return ("red", "dark_orange", "yellow", "green_yellow", "green")[sum(probability >= step for step in steps)]
+
+
 def write(text: str) -> None:
     """Send text out at once, whatever the encoding of the output can express."""
     encoding = sys.stdout.encoding or "utf-8"

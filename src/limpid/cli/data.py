@@ -1,4 +1,4 @@
-"""``limpid data``: the catalogue as a table, and fetching from it."""
+"""``limpid data``: the catalogue as a table, fetching from it, and a look at what a stage learns from."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
+from limpid.cli.inspect_data import inspect
 from limpid.data.catalogue import CATALOGUE, Entry, RemoteFile, download_folder, find_entry, find_layout
 from limpid.data.fetch import Progress as Report
 from limpid.data.fetch import fetch, is_fetched
@@ -21,8 +22,10 @@ from limpid.data.fetch import fetch, is_fetched
 data = typer.Typer(
     invoke_without_command=True,
     add_completion=False,
-    help="List the catalogue of data sets, or fetch one. A name of it can stand as data.path= of any recipe.",
+    help="List the catalogue of data sets, fetch one, or inspect what a recipe's stages learn from, token by token. "
+    "A name of the catalogue can stand as data.path= of any recipe.",
 )
+data.command("inspect")(inspect)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from limpid.cli import browser
+from limpid.cli.serve import serve
+
+SERVED = {"grpo": "demo", "sft": "fine-tuned", "pretrain": "pretrained"}
+"""The stages whose models the page shows at the end, and their names there."""
 
 
 def demo(
     overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value, laid over the demo recipe.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/demo unless given.")] = None,
     recipe: Annotated[str, typer.Option(help="Another recipe to take through all the stages.")] = "demo",
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the report when it is done.")] = False,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="When it is done, do not serve the models and open their page.")
+    ] = False,
 ) -> None:
-    """The whole line on this machine: tokenizer, pretraining, fine-tuning, RL, report. A rerun continues."""
-    import webbrowser
+    """The whole line on this machine: tokenizer, pretraining, fine-tuning, RL, report. A rerun continues.
 
+    On a desktop the models are served at the end and their page is opened, until Ctrl-C.
+    """
     from rich.console import Console
 
     from limpid.cli.show import show
@@ -41,5 +51,6 @@ def demo(
     console.print(render_terminal(report))
     console.print(f"The report, with curves: {folder / 'report.html'}")
     console.print(f"Talk to it:  limpid chat {folder}")
-    if browser:
-        webbrowser.open((folder / "report.html").resolve().as_uri())
+    if not no_browser and sys.stdout.isatty() and browser.there_is_one():
+        console.print("Or in the browser, every number open, until Ctrl-C:")
+        serve([f"{name}={folder / stage}" for stage, name in SERVED.items()], port=0)

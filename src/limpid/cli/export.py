@@ -17,7 +17,10 @@ def export(
     run: Run,
     out: Annotated[Path, typer.Argument(help="The new folder.")],
     to: Annotated[
-        str, typer.Option(help="hf: transformers, vLLM. gguf: llama.cpp. two-files: weights and one program.")
+        str,
+        typer.Option(
+            help="hf: transformers, vLLM. peft: LoRA adapters. gguf: llama.cpp. two-files: weights and a program."
+        ),
     ],
     dtype: Annotated[
         str, typer.Option(help="float32, bfloat16 or float16; for gguf: f32, f16, bf16 or q8_0.")
@@ -25,7 +28,7 @@ def export(
     shard_size: Annotated[str, typer.Option(help="hf: the largest file, for example 500MB or 5GB.")] = "5GB",
     as_json: Annotated[bool, typer.Option("--json", help="Print the results of the comparison as JSON.")] = False,
 ) -> None:
-    """Write a run for transformers and vLLM, for llama.cpp, or as two files.
+    """Write a run for transformers and vLLM, its LoRA adapters for peft, for llama.cpp, or as two files.
 
     Every export is read back by other code than wrote it: its logits and its tokens are compared with this model's, and
     the exit code is 1 where they differ.

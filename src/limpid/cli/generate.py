@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from limpid.cli import answering
-from limpid.cli.answering import harmless, visible
+from limpid.cli.answering import colour, harmless, visible
 from limpid.core.errors import LimpidError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def generate(
     A prompt read from standard input loses its last newline. Probabilities are the model's own: temperature 1, no
     filter.
     """
-    text = _read_prompt(prompt)
+    text = read_prompt(prompt)
     lm = answering.open_model(run, device, dtype, draft)
     events = lm.stream(
         text, max_tokens=max_tokens, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
@@ -67,7 +67,7 @@ def generate(
         _write(text, events)
 
 
-def _read_prompt(prompt: str) -> str:
+def read_prompt(prompt: str) -> str:
     """The prompt, from standard input where it is "-"."""
     raw = sys.stdin.buffer.read() if prompt == "-" else prompt.encode("utf-8", "surrogateescape")
     try:
@@ -134,7 +134,7 @@ def _show(lm: LanguageModel, prompt: str, events: Iterator[TextEvent]) -> None:
             console.print(line, soft_wrap=True)
     text = Text(harmless(prompt), style="dim")
     for piece, probability in written:
-        text.append(harmless(piece), style=_colour(probability))
+        text.append(harmless(piece), style=colour(probability))
     console.print()
     console.print(text, soft_wrap=True)
 
@@ -148,7 +148,7 @@ def _bars(console: Console, candidates: list[Alternative], vocab_size: int) -> N
         console.print(
             Text.assemble(
                 "  ", _cell(candidate.text, candidate.probability),
-                (bar.ljust(BAR_CELLS), _colour(candidate.probability)), f"{candidate.probability:7.1%}",
+                (bar.ljust(BAR_CELLS), colour(candidate.probability)), f"{candidate.probability:7.1%}",
             )
         )  # fmt: skip
     rest = 1 - sum(candidate.probability for candidate in candidates)
@@ -164,10 +164,4 @@ def _cell(token: str, probability: float) -> Text:
     shown = visible(token)
     if cell_len(shown) >= TOKEN_CELLS:
         shown = set_cell_size(shown, TOKEN_CELLS - 2) + "…"
-    return Text(set_cell_size(shown, TOKEN_CELLS), style=_colour(probability))
-
-
-def _colour(probability: float) -> str:
-    """From red (surprising) to green (expected)."""
-    steps = (0.01, 0.05, 0.2, 0.5)
-    return ("red", "dark_orange", "yellow", "green_yellow", "green")[sum(probability >= step for step in steps)]
+    return Text(set_cell_size(shown, TOKEN_CELLS), style=colour(probability))

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from limpid.cli import answering
+from limpid.cli import answering, browser
 from limpid.core.errors import LimpidError
 
 
@@ -45,30 +45,36 @@ def serve(
     log_requests: Annotated[
         bool, typer.Option("--log-requests", help="A line for each request on standard error; never what was said.")
     ] = False,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser.")] = False,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
+    no_history: Annotated[bool, typer.Option("--no-history", help="The page's chats are not kept.")] = False,
     device: answering.Device = "auto",
     dtype: answering.DType = "auto",
     draft: answering.Draft = None,
 ) -> None:
-    """Serve models to the clients of OpenAI's API: chat, completions, embeddings, streamed to many at once.
+    """Serve models to their own page in the browser, and to the clients of OpenAI's API.
 
     The address is printed when the models answer. SIGTERM or Ctrl-C lets running answers end; a second one does not.
     """
     from limpid.server.guard import LOOPBACK_HOSTS, Guard, is_loopback
-    from limpid.server.process import Server, bind, url_of
+    from limpid.server.process import Server, bind, run_loop, url_of
 
     key = _checked(host, api_key, allow_origin or [], public=not is_loopback(host))
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # what is no HTTP is the client's affair, not the log's
     logging.getLogger("limpid.access").setLevel(logging.INFO if log_requests else logging.WARNING)
     with bind(host, port) as sock:
-        from limpid.server.app import State, make_app
+        from limpid.core.paths import keepsakes_dir
+        from limpid.parallel.hardware import release_memory
+        from limpid.server.app import make_app
+        from limpid.server.chats import Chats
         from limpid.server.loading import Sizes, make_ready, open_runs, place_of
         from limpid.server.models import Catalogue
+        from limpid.server.state import State
 
         place = place_of(device, dtype, answering.draft_path(draft))
         opened = open_runs(runs, answering.run_path, Sizes(rows, queue, context), place)
-        state = State(max_body_bytes=max_body)
+        chats = None if no_history else Chats(keepsakes_dir() / "chats.sqlite3")
+        state = State(max_body_bytes=max_body, chats=chats)
         hosts = {*LOOPBACK_HOSTS, host, *(allow_host or [])} if is_loopback(host) or allow_host else None
         app = Guard(
             make_app(state), key=key, hosts=hosts, origins=allow_origin or [], count=state.metrics.count_response
@@ -81,12 +87,15 @@ def serve(
             models = []
             while opened:  # the float32 weights of a checkpoint are let go when its model is ready
                 models.append(await asyncio.to_thread(ready, opened.pop(0)))
+            release_memory()
             state.models = Catalogue(models)
             url = url_of(sock)
             names = ", ".join(model.name for model in models)
             typer.echo(f"limpid serves {names} at {url} (for clients: {url}/v1; what there is: {url}/docs)")
+            if not no_browser:
+                browser.show(url)
 
-        asyncio.run(server.run_with(sock, load))
+        run_loop(server.run_with(sock, load))
 
 
 def _checked(host: str, key: str | None, origins: list[str], *, public: bool) -> str | None:

@@ -52,6 +52,21 @@ def cache_dir() -> Path:
         ) from err
 
 
+def keepsakes_dir() -> Path:
+    """For what a user made and nothing can fetch again: ``$LIMPID_KEEP_DIR``, ``$XDG_DATA_HOME/limpid`` or
+    ``~/.local/share/limpid``."""
+    if own := os.environ.get("LIMPID_KEEP_DIR"):
+        return Path(own).expanduser()
+    if shared := os.environ.get("XDG_DATA_HOME"):
+        return Path(shared).expanduser() / "limpid"
+    try:
+        return Path.home() / ".local" / "share" / "limpid"
+    except RuntimeError as err:
+        raise LimpidError(
+            "No home folder is known here: set LIMPID_KEEP_DIR to a folder that limpid may fill."
+        ) from err
+
+
 def describe_os_error(err: OSError, path: str | Path) -> LimpidError:
     """One line for an operating-system error met at `path`: what is wrong, where, and what to do."""
     match err.errno:

@@ -1,88 +1,97 @@
-"""Conversations out of JSON lines: what supervised fine-tuning on the user's own data reads."""
+"""Conversations out of files or off the hub, in three splits: what supervised fine-tuning on one's own data reads."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
 from limpid.core.errors import LimpidError
-from limpid.data.sources import find_files, is_whole, records
+from limpid.data.catalogue import data_folders
+from limpid.data.chat_layouts import LAYOUTS, Chat, read_chat
+from limpid.data.corpus import TWENTY, files_by_split
+from limpid.data.document import Split
+from limpid.data.hub import open_hub
+from limpid.data.sources import Record, find_files, records
 
-Message = dict[str, str]
+FEW = 40
+"""Of fewer conversations none is held out."""
+ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 
-SHAPES = (
-    '{"messages": [{"role": ..., "content": ...}, ...]}, {"prompt", "completion"}, {"prompt", "response"} '
-    'or {"instruction", "input", "output"}'
-)
+Read = Callable[[], Iterator[Record]]
 
 
-def read_conversations(path: str) -> Iterator[list[Message]]:
-    """The conversations of a file, folder or glob of ``.jsonl`` or ``.json`` (gzipped or not).
+@dataclass(frozen=True)
+class Chats:
+    """The conversations that `read` gives, or of them those of the twentieths from `low` up to `high`.
 
-    A row is ``{"messages": [...]}``, ``{"prompt", "completion"}``, ``{"prompt", "response"}`` or ``{"instruction",
-    "input", "output"}`` (an empty or absent ``input`` is left out; otherwise it follows the instruction after an empty
-    line). Yields lists of ``{"role", "content"}``: an optional system message, then user and assistant in turn, the
-    assistant last. Raises LimpidError, with file and line, on a row that is anything else, and when there is none.
+    Which twentieth one belongs to is a hash of its first question, so that conversations that open alike stand on one
+    side, and a row stays on its side when others come or go.
     """
-    found = False
-    for file in find_files(path):
-        if not file.name.lower().removesuffix(".gz").endswith((".jsonl", ".ndjson", ".json")):
-            raise LimpidError(f"{file} is no file of conversations: .jsonl or .json (or .gz of them) is wanted.")
-        for record in records(file):
-            found = True
-            yield _conversation(record.fields, record.source)
-    if not found:
-        raise LimpidError(f"{path} holds no conversations: a row is {SHAPES}.")
+
+    read: Read
+    low: int = 0
+    high: int = TWENTY
+
+    def __iter__(self) -> Iterator[Chat]:
+        for fields, source in self.read():
+            chat = read_chat(fields, source)
+            if self.low <= _twentieth(chat) < self.high:
+                yield chat
 
 
-def _conversation(row: Mapping[str, Any], source: str) -> list[Message]:
-    if "messages" in row:
-        return _checked(row["messages"], source)
-    if "prompt" in row:
-        answer = next((key for key in ("completion", "response") if key in row), None)
-        if answer is None:
-            raise LimpidError(f"{source} has a 'prompt' but no 'completion' or 'response': add one.")
-        prompt = row["prompt"]
-        if isinstance(prompt, str):
-            prompt = [{"role": "user", "content": prompt}]
-        if not isinstance(prompt, list):
-            raise LimpidError(f"'prompt' of {source} is neither a text nor a list of messages.")
-        return _checked([*prompt, {"role": "assistant", "content": row[answer]}], source)
-    if "instruction" in row and "output" in row:
-        question = row["instruction"]
-        extra = row.get("input") or ""
-        if not isinstance(question, str) or not isinstance(extra, str):
-            raise LimpidError(f"'instruction' and 'input' of {source} must be texts.")
-        question = f"{question}\n\n{extra}" if extra else question
-        return _checked(
-            [{"role": "user", "content": question}, {"role": "assistant", "content": row["output"]}], source
-        )
-    raise LimpidError(f"{source} is no conversation (it has: {', '.join(row) or 'no fields'}): a row is {SHAPES}.")
+def conversations(path: str) -> dict[Split, Iterable[Chat]]:
+    """The splits of a file, folder or glob of conversations, of ``hub:OWNER/NAME``, or of a folder of the data folders.
+
+    Files are ``.jsonl``, ``.json``, ``.csv``, ``.tsv`` (each may be .gz) or ``.parquet``; rows are those of
+    `chat_layouts`. A folder whose file names say train, validation or test, and a data set of the hub, is split as they
+    say. Else, of `FEW` or more, a twentieth of the openings each is held out to validate and to test; where there is a
+    test but no validation, only the former. Where there is a validation split and no test, it serves as both.
+
+    Raises:
+        LimpidError: at once for what does not exist or holds no conversation; for a bad row, with file, line and field,
+            when it is read.
+    """
+    if path.startswith("hub:"):
+        named = {split: _stream(rows, f"{path}/{split}") for split, rows in open_hub(path, "sft.path").items()}
+    else:
+        named = {split: _reader(files) for split, files in _files(path).items()}
+    splits: dict[Split, Iterable[Chat]] = {split: Chats(read) for split, read in named.items()}
+    first = list(islice(splits["train"], FEW))
+    if not first:
+        raise LimpidError(f"{path} holds no conversations: a row is {LAYOUTS}.")
+    if len(first) < FEW:
+        splits.setdefault("validation", ())
+    if "validation" not in splits:
+        first_held = TWENTY - (1 if "test" in splits else 2)
+        splits["train"] = Chats(named["train"], 0, first_held)
+        splits["validation"] = Chats(named["train"], first_held, first_held + 1)
+        splits.setdefault("test", Chats(named["train"], first_held + 1, TWENTY))
+    splits.setdefault("test", splits["validation"])
+    return splits
 
 
-def _checked(messages: Any, source: str) -> list[Message]:
-    """`messages` with nothing but role and content; raises LimpidError at the first one out of order."""
-    if not isinstance(messages, list) or not messages:
-        raise LimpidError(f"'messages' of {source} must be a list with something in it.")
-    checked: list[Message] = []
-    for number, message in enumerate(messages, start=1):
-        where = f"Message {number} of {source}"
-        if not isinstance(message, dict) or "role" not in message or "content" not in message:
-            raise LimpidError(f"{where} must have 'role' and 'content'.")
-        role, content = message["role"], message["content"]
-        if role not in ("system", "user", "assistant"):
-            raise LimpidError(f"{where} has the role {str(role)[:40]!r}: system, user or assistant is wanted.")
-        if not isinstance(content, str) or not content.strip():
-            raise LimpidError(f"{where} ({role}) is empty or no text.")
-        if not is_whole(content):
-            raise LimpidError(f"{where} ({role}) holds half of a surrogate pair, which is no character: mend the row.")
-        before = checked[-1]["role"] if checked else None
-        expected = "assistant" if before == "user" else "user"
-        if role != expected and not (role == "system" and before is None):
-            raise LimpidError(f"{where} is by the {role} where the {expected}'s turn is: user and assistant alternate.")
-        checked.append({"role": role, "content": content})
-    if checked[-1]["role"] != "assistant":
-        raise LimpidError(
-            f"The last message of {source} is by the {checked[-1]['role']}: an assistant's answer must end it."
-        )
-    return checked
+def _files(path: str) -> dict[Split, list[Path]]:
+    if not Path(path).expanduser().exists():
+        path = next((str(folder / path) for folder in data_folders() if (folder / path).exists()), path)
+    files = find_files(path, "sft.path")
+    named = files_by_split(files) if Path(path).expanduser().is_dir() else None
+    for file in (file for group in (named or {"train": files}).values() for file in group):
+        if not file.name.lower().removesuffix(".gz").endswith(ENDINGS):
+            raise LimpidError(f"{file} is no file of conversations: .jsonl, .json, .csv, .tsv or .parquet is wanted.")
+    return named or {"train": files}
+
+
+def _reader(files: list[Path]) -> Read:
+    return lambda: (record for file in files for record in records(file))
+
+
+def _stream(rows: Iterable[dict[str, object]], name: str) -> Read:
+    return lambda: (Record(row, f"{name}, row {number}") for number, row in enumerate(rows, start=1))
+
+
+def _twentieth(chat: Chat) -> int:
+    opening = next(message["content"] for message in chat.messages if message["role"] == "user")
+    return int.from_bytes(hashlib.sha256(opening.encode()).digest()[:8]) % TWENTY

@@ -17,28 +17,23 @@ from pathlib import Path
 from typing import Any
 
 from limpid.core.errors import LimpidError, did_you_mean
-from limpid.data import addition, sources
+from limpid.data import sources
 from limpid.data.catalogue import CATALOGUE, Entry, find_entry, find_layout
 from limpid.data.document import Document, Split
+from limpid.data.hub import open_hub
+from limpid.data.split_names import SPLIT_NAMES
 
 TWENTY = 20
 """A corpus is divided in twentieths: 18 for training, 1 for validation, 1 for the test."""
+
+BUILT_IN = {"python-docs": "limpid.data.python_docs", "addition": "limpid.data.addition"}
+"""Corpora that are made here: name -> the module that makes them."""
 
 MANY_DOCUMENTS = 20
 """From this many on whole documents go to one split; fewer are each cut."""
 
 MIN_CHARACTERS = 40
 """What a text must hold for each twentieth of it to hold something."""
-
-_SPLIT_NAMES: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "valid": "validation",
-    "val": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-}
 
 Read = Callable[[], Iterator[Document]]
 
@@ -95,11 +90,9 @@ def resolve(name_or_path: str, *, text_key: str = "text") -> dict[Split, Iterabl
 
     Raises LimpidError at once for a name or path that does not exist or holds too little; for bad rows when read.
     """
-    if name_or_path == "python-docs":
-        built: dict[Split, Iterable[Document]] = importlib.import_module("limpid.data.python_docs").corpus()
+    if name_or_path in BUILT_IN:
+        built: dict[Split, Iterable[Document]] = importlib.import_module(BUILT_IN[name_or_path]).corpus()
         return built
-    if name_or_path == "addition":
-        return addition.corpus()
     if name_or_path.startswith("hub:"):
         return _hub(name_or_path, text_key)
     if any(entry.name == name_or_path for entry in CATALOGUE):
@@ -134,7 +127,7 @@ def files_by_split(files: list[Path]) -> dict[Split, list[Path]] | None:
     other: list[Path] = []
     for file in files:
         words = re.split(r"[^a-z]+", file.name.lower())
-        splits = {_SPLIT_NAMES[word] for word in words if word in _SPLIT_NAMES}
+        splits = {SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES}
         if len(splits) == 1:
             found.setdefault(splits.pop(), []).append(file)
         else:
@@ -243,33 +236,7 @@ def _without(read: Read, held_out: Read, key: Callable[[str], str]) -> Read:
 
 
 def _hub(path: str, text_key: str) -> dict[Split, Iterable[Document]]:
-    """``hub:OWNER/NAME`` or ``hub:OWNER/NAME:CONFIGURATION``, streamed through the optional `datasets` library."""
-    name, _, configuration = path.removeprefix("hub:").partition(":")
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        raise LimpidError(
-            f"'{path}' is no name on the hub: it is written hub:OWNER/NAME or hub:OWNER/NAME:CONFIGURATION."
-        )
-    try:
-        datasets: Any = importlib.import_module("datasets")
-    except ImportError as err:
-        raise LimpidError(
-            f"Reading {path} needs the optional library 'datasets': pip install 'limpid[hub]', "
-            "or download the files and give their folder as data.path=."
-        ) from err
-    try:
-        streams = datasets.load_dataset(name, configuration or None, streaming=True)
-    except Exception as err:  # the library raises many kinds of error for one cause: it could not get the data
-        reason = (str(err).splitlines() or [type(err).__name__])[0][:160]
-        raise LimpidError(
-            f"Cannot open {path} ({type(err).__name__}: {reason}). Check the name and the network, or download the "
-            "files elsewhere and give their folder as data.path=."
-        ) from err
-    parts: dict[Split, Read] = {}
-    for found, stream in streams.items():
-        if split := _SPLIT_NAMES.get(found):
-            parts[split] = _hub_reader(stream, f"{path}/{found}", text_key)
-    if "train" not in parts:
-        raise LimpidError(f"{path} has no training split (it has: {', '.join(streams)}): choose another data set.")
+    parts = {split: _hub_reader(rows, f"{path}/{split}", text_key) for split, rows in open_hub(path).items()}
     if len(parts) == 1:
         return _divide(parts["train"], path)
     return _assemble(parts, path)

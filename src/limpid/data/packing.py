@@ -1,9 +1,8 @@
-"""Packing: short sequences side by side in rows of one length, none cut, none dropped unseen."""
+"""Packing: short sequences side by side in rows of one length, none cut, none dropped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import torch
 
@@ -13,30 +12,19 @@ OPEN_ROWS = 64
 """Rows kept open for later sequences; the fullest is closed first."""
 
 
-class Packed(NamedTuple):
-    """The rows, and how many sequences were too long for one (left out; the caller tells the user)."""
-
-    batch: Batch
-    too_long: int
-
-
-def pack(sequences: Iterable[tuple[list[int], list[float]]], context: int, pad: int) -> Packed:
+def pack(sequences: Iterable[tuple[list[int], list[float]]], context: int, pad: int) -> Batch:
     """First-fit packing of (ids, weights) sequences into rows of ``context`` predictions.
 
     Token t of a sequence predicts token t+1, with the weight of token t+1; nothing predicts across a border. Unused
-    places hold ``pad`` with weight 0 in a segment of their own. A sequence of n tokens takes n-1 places.
+    places hold ``pad`` with weight 0 in segment 0; the sequences of a row are its segments 1, 2, ... A sequence of n
+    tokens takes n-1 places, and must be given 2 to context + 1.
     """
     rows: list[list[tuple[list[int], list[float]]]] = []
     room: list[int] = []
     open_rows: list[int] = []
-    too_long = 0
     for ids, weights in sequences:
         need = len(ids) - 1
-        if need > context:
-            too_long += 1
-            continue
-        if need < 1:
-            continue
+        assert 0 < need <= context
         place = next((r for r in open_rows if room[r] >= need), None)
         if place is None:
             place = len(rows)
@@ -61,4 +49,4 @@ def pack(sequences: Iterable[tuple[list[int], list[float]]], context: int, pad: 
             weight[r, at:end] = torch.tensor(weights[1:])
             segments[r, at:end] = number
             at = end
-    return Packed(Batch(inputs, targets, weight, segments), too_long)
+    return Batch(inputs, targets, weight, segments)

@@ -1,29 +1,35 @@
 r"""Preferences: a prompt with a better and a worse answer. Read from files of every layout that is in use.
 
-A row of ``.jsonl``, ``.json`` or Parquet is one of
+A row is one of
 
 - ``{"prompt", "chosen", "rejected"}``, each a text or a list of messages; answers given as whole dialogues repeat the
-  prompt, which is then taken off them;
-- ``{"chosen", "rejected"}`` alone: two whole dialogues, as lists of messages or as hh-rlhf's text (turns that begin
-  with ``\n\nHuman:`` and ``\n\nAssistant:``; Bai et al. 2022), that differ in the last answer.
+  prompt, which is then taken off them. Instead of a prompt there may be a ``question``, an ``instruction`` with its
+  ``input``, or ``conversations`` (ShareGPT's messages); a ``system`` message may stand beside each;
+- ``{"chosen", "rejected"}`` alone: two whole dialogues that differ in the last answer.
+
+Wherever a text stands for several turns it is hh-rlhf's: they begin with ``\n\nHuman:`` and ``\n\nAssistant:`` (Bai
+et al. 2022).
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from limpid.core.errors import LimpidError
 from limpid.core.seeding import generator
 from limpid.data.catalogue import data_folders
+from limpid.data.chat_layouts import SPEAKERS
 from limpid.data.corpus import files_by_split
-from limpid.data.document import SPLITS, Split
-from limpid.data.sources import find_files, is_whole, records
+from limpid.data.document import Split
+from limpid.data.hub import open_hub
+from limpid.data.sources import Record, find_files, is_whole, records
 from limpid.text.chat import ROLES, Message
 
+ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 SHAPES = (
     '{"prompt", "chosen", "rejected"} (texts or lists of messages), or {"chosen", "rejected"} with whole dialogues '
     "(lists of messages, or texts of \\n\\nHuman: and \\n\\nAssistant: turns)"
@@ -31,6 +37,7 @@ SHAPES = (
 HELD_OUT = 0.1
 """The share of the training prompts that is held out where no file is named for testing."""
 
+PROMPTS = ("prompt", "question", "instruction", "conversations")
 SAME, EMPTY, APART = "the same answer twice", "an empty answer", "other turns before the answer"
 """Why a pair is left out: it teaches nothing, or says two things at once."""
 
@@ -63,15 +70,16 @@ def read_preferences(path: str) -> Read:
     Raises:
         LimpidError: a row that is no preference (file, line and field), or no pair left.
     """
-    return _read(find_files(path), path)
+    return _read(_records(find_files(path, "path")), path)
 
 
-def preference_splits(path: str) -> tuple[dict[Split, list[Preference]], Counter[str]]:
+def preference_splits(path: str, key: str = "reward.path") -> tuple[dict[Split, list[Preference]], Counter[str]]:
     """(train, validation and test pairs, what was left out of all).
 
     A folder whose file names say train and test is taken at its word; elsewhere prompts are held out, a tenth to
     validate and a tenth to test, and where there is a test but no validation, that tenth of training. All pairs of a
-    prompt stand on one side. What is not there is looked for in the folders of data sets (``$LIMPID_DATA_DIR`` first).
+    prompt stand on one side. What is not there is looked for in the folders of data sets (``$LIMPID_DATA_DIR`` first);
+    ``hub:OWNER/NAME`` is a data set of the hub. key: the setting that ``path`` stands in, for messages.
 
     Raises:
         LimpidError: as `read_preferences`; or too few prompts to hold some out.
@@ -79,13 +87,16 @@ def preference_splits(path: str) -> tuple[dict[Split, list[Preference]], Counter
     shared = [folder / path for folder in data_folders() if (folder / path).exists()]
     if shared and not Path(path).expanduser().exists():
         path = str(shared[0])
-    found = find_files(path)
-    named = (files_by_split(found) if Path(path).expanduser().is_dir() else None) or {"train": found}
-    read = {split: _read(named[split], ", ".join(map(str, named[split]))) for split in SPLITS if split in named}
+    if path.startswith("hub:"):
+        read = {split: _read(_streamed(rows, f"{path}/{split}"), path) for split, rows in open_hub(path, key).items()}
+    else:
+        found = find_files(path, key)
+        named = (files_by_split(found) if Path(path).expanduser().is_dir() else None) or {"train": found}
+        read = {split: _read(_records(files), ", ".join(map(str, files))) for split, files in named.items()}
     left_out = sum((each.left_out for each in read.values()), Counter[str]())
     splits = {split: each.pairs for split, each in read.items()}
     if "validation" not in splits:
-        parts = _held_out(splits["train"], path, 1 if "test" in splits else 2)
+        parts = held_out_prompts(splits["train"], path, 1 if "test" in splits else 2)
         splits |= dict(zip(("train", "validation", "test"), parts, strict=False))
     return {
         "train": splits["train"],
@@ -94,8 +105,12 @@ def preference_splits(path: str) -> tuple[dict[Split, list[Preference]], Counter
     }, left_out
 
 
-def _held_out(pairs: list[Preference], path: str, parts: int) -> list[list[Preference]]:
-    """[training, then ``parts`` times a tenth of the prompts with all their pairs], each in the order of the file."""
+def held_out_prompts(pairs: list[Preference], path: str, parts: int) -> list[list[Preference]]:
+    """[training, then ``parts`` times a tenth of the prompts with all their pairs], each in the order given.
+
+    Raises:
+        LimpidError: too few prompts for that.
+    """
     asked = {_key(pair): None for pair in pairs}
     share = max(1, round(HELD_OUT * len(asked)))
     if len(asked) <= parts * share:
@@ -112,20 +127,28 @@ def _key(pair: Preference) -> str:
     return repr([(m["role"], m["content"]) for m in pair.prompt])
 
 
-def _read(files: Sequence[Path], path: str) -> Read:
+def _records(files: Sequence[Path]) -> Iterator[Record]:
+    for file in files:
+        if not file.name.lower().removesuffix(".gz").endswith(ENDINGS):
+            raise LimpidError(
+                f"{file} is no file of preferences: .jsonl, .json, .csv, .tsv (each may be .gz) or .parquet is wanted."
+            )
+        yield from records(file)
+
+
+def _streamed(rows: Iterable[Mapping[str, Any]], name: str) -> Iterator[Record]:
+    yield from (Record(row, f"{name}, row {number}") for number, row in enumerate(rows, start=1))
+
+
+def _read(rows: Iterable[Record], path: str) -> Read:
     pairs: list[Preference] = []
     left_out: Counter[str] = Counter()
-    for file in files:
-        if not file.name.lower().removesuffix(".gz").endswith((".jsonl", ".ndjson", ".json", ".parquet")):
-            raise LimpidError(
-                f"{file} is no file of preferences: .jsonl or .json (or .gz of them) or .parquet is wanted."
-            )
-        for record in records(file):
-            found = _preference(record.fields, record.source)
-            if isinstance(found, str):
-                left_out[found] += 1
-            else:
-                pairs.append(found)
+    for record in rows:
+        found = _preference({k: v for k, v in record.fields.items() if v is not None}, record.source)
+        if isinstance(found, str):
+            left_out[found] += 1
+        else:
+            pairs.append(found)
     if not pairs:
         reasons = "; ".join(f"{reason}: {count}" for reason, count in left_out.items())
         raise LimpidError(f"{path} holds no preferences{f' ({reasons})' if reasons else ''}: a row is {SHAPES}.")
@@ -138,8 +161,9 @@ def _preference(row: Mapping[str, Any], source: str) -> Preference | str:
     if missing:
         there = ", ".join(row) or "no fields"
         raise LimpidError(f"{source} has no '{missing[0]}' (it has: {there}): a row is {SHAPES}.")
-    if row.get("prompt") is not None:
-        prompt = _prompt(row["prompt"], source)
+    asked = next((field for field in PROMPTS if field in row), None)
+    if asked is not None:
+        prompt = _prompt(row, asked, source)
         answers = [_answer(row[field], prompt, field, source) for field in ("chosen", "rejected")]
         if any(answer is None for answer in answers):
             return APART
@@ -157,14 +181,23 @@ def _preference(row: Mapping[str, Any], source: str) -> Preference | str:
     return Preference(prompt, chosen, rejected, kind if isinstance(kind, str) else "")
 
 
-def _prompt(value: Any, source: str) -> tuple[Message, ...]:
+def _prompt(row: Mapping[str, Any], field: str, source: str) -> tuple[Message, ...]:
+    value = row[field]
+    if field == "instruction" and row.get("input"):
+        asked = [_text(row[part], f"'{part}' of {source}") for part in ("instruction", "input")]
+        value = "\n\n".join(asked)
     if isinstance(value, str):
-        value = [{"role": "user", "content": value}]
-    messages = _messages(value, "prompt", source)
-    if messages[-1]["role"] != "user":
+        turns = list(_turns(value))  # hh-rlhf's text, up to the mark after which the assistant speaks
+        if turns and turns[-1]["role"] == "assistant" and not turns[-1]["content"]:
+            turns.pop()
+        value = turns or [{"role": "user", "content": value}]
+    messages = messages_of(value, field, source)
+    if row.get("system") and messages[0]["role"] != "system":
+        messages = ({"role": "system", "content": _text(row["system"], f"'system' of {source}")}, *messages)
+    if messages[-1]["role"] not in ("user", "tool"):
         raise LimpidError(
-            f"'prompt' of {source} ends with a message by the {messages[-1]['role']}: the user's must end it, since an "
-            "answer follows."
+            f"'{field}' of {source} ends with a message by the {messages[-1]['role']}: the user's must end it, since "
+            "an answer follows."
         )
     return messages
 
@@ -173,7 +206,7 @@ def _answer(value: Any, prompt: tuple[Message, ...], field: str, source: str) ->
     """The answer as a text; None where a whole dialogue does not begin with the prompt."""
     if isinstance(value, str):
         return _text(value, f"'{field}' of {source}")
-    messages = _messages(value, field, source)
+    messages = messages_of([value] if isinstance(value, Mapping) else value, field, source)
     if messages[-1]["role"] != "assistant":
         raise LimpidError(f"'{field}' of {source} ends with a message by the {messages[-1]['role']}: an answer must.")
     return messages[-1]["content"] if len(messages) == 1 or messages[:-1] == prompt else None
@@ -188,7 +221,7 @@ def _dialogue(value: Any, field: str, source: str) -> tuple[Message, ...]:
                 f"'{field}' of {source} is a text without \\n\\nHuman: and \\n\\nAssistant: turns, and the row has no "
                 f"'prompt': a row is {SHAPES}."
             )
-    messages = _messages(value, field, source)
+    messages = messages_of(value, field, source)
     if messages[-1]["role"] != "assistant" or len(messages) < 2:
         raise LimpidError(f"'{field}' of {source} must be a dialogue that ends with the assistant's answer.")
     return messages
@@ -203,13 +236,15 @@ def _turns(text: str) -> Iterator[dict[str, str]]:
         yield {"role": "user" if speaker == "Human" else "assistant", "content": said.strip()}
 
 
-def _messages(value: Any, field: str, source: str) -> tuple[Message, ...]:
+def messages_of(value: Any, field: str, source: str) -> tuple[Message, ...]:
     """Checked messages with nothing but role and content; an answer (the assistant's last message) may be empty."""
     if not isinstance(value, list) or not value:
         raise LimpidError(f"'{field}' of {source} must be a text, or a list of messages with something in it.")
     found: list[Message] = []
     for number, message in enumerate(value, start=1):
         where = f"message {number} of '{field}' of {source}"
+        if isinstance(message, Mapping) and "from" in message and "value" in message:
+            message = {"role": SPEAKERS.get(message["from"], message["from"]), "content": message["value"]}
         if not isinstance(message, Mapping) or "role" not in message or "content" not in message:
             raise LimpidError(f"{where} must have 'role' and 'content'.")
         role, content = message["role"], message["content"]

@@ -58,16 +58,18 @@ def documents(path: str, *, text_key: str = "text") -> Iterator[Document]:
         raise LimpidError(f"{what}: give data.path= a text with something in it.")
 
 
-def find_files(path: str) -> list[Path]:
-    """The files that `path` stands for, sorted. Raises LimpidError (with the nearest name) where there is none."""
+def find_files(path: str, key: str = "data.path") -> list[Path]:
+    """The files that `path`, given as ``key``, stands for, sorted.
+
+    Raises:
+        LimpidError: there is none; the nearest name is told.
+    """
     here = Path(path).expanduser()
     try:
         if here.is_dir():
             files = sorted(p for p in here.rglob("*") if p.is_file() and not _hidden(p.relative_to(here)))
             if not files:
-                raise LimpidError(
-                    f"The folder {path} holds no files: put text files there, or give another data.path=."
-                )
+                raise LimpidError(f"The folder {path} holds no files: put text files there, or give another {key}=.")
             return files
         if here.exists():
             return [here]
@@ -78,11 +80,11 @@ def find_files(path: str) -> list[Path]:
             return files
         parent = here.parent
         if not parent.is_dir():
-            raise LimpidError(f"No such file: {path} (there is no folder {parent}). Check data.path=.")
+            raise LimpidError(f"No such file: {path} (there is no folder {parent}). Check {key}=.")
         near = did_you_mean(here.name, (p.name for p in parent.iterdir())) if here.name else ""
     except OSError as err:
         raise describe_os_error(err, path) from err
-    raise LimpidError(f"No such file or folder: {path}." + (near if near.startswith(" Did") else " Check data.path=."))
+    raise LimpidError(f"No such file or folder: {path}." + (near if near.startswith(" Did") else f" Check {key}=."))
 
 
 def _hidden(relative: Path) -> bool:

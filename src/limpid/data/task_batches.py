@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -24,19 +24,21 @@ class TaskBatch(NamedTuple):
     """Examples of S sequences each.
 
     inputs: (B, S, T) int64. lengths: (B, S) int64, tokens of each sequence; 0 where an example has fewer sequences.
-    labels: (B,) float32, the index of the right class or choice, or a score.
+    labels: (B,) float32, the index of the right class or choice, or a score. starts: (B, S) int64, where the answers of
+    conversations begin; None where the sequences are none.
     """
 
     inputs: Tensor
     lengths: Tensor
     labels: Tensor
+    starts: Tensor | None = None
 
     def rows(self, start: int, stop: int) -> TaskBatch:
         """The examples start..stop-1."""
-        return TaskBatch(*(part[start:stop] for part in self))
+        return TaskBatch(*(None if part is None else part[start:stop] for part in self))  # type: ignore[arg-type]
 
     def to(self, device: torch.device) -> TaskBatch:
-        return TaskBatch(*(part.to(device, non_blocking=True) for part in self))
+        return TaskBatch(*(None if part is None else part.to(device, non_blocking=True) for part in self))  # type: ignore[arg-type]
 
     @property
     def total_weight(self) -> float:
@@ -60,10 +62,12 @@ def encode(texts: Sequence[Sequence[str]], form: Form, tokenizer: Tokenizer, con
 
 
 class TaskExamples:
-    """Encoded examples: each a list of token sequences, and its label as a number."""
+    """Encoded examples: each a list of token sequences, and its label as a number; perhaps the start of each answer."""
 
-    def __init__(self, sequences: Sequence[list[list[int]]], labels: Sequence[float]) -> None:
-        self.sequences = sequences
+    def __init__(
+        self, sequences: Sequence[list[list[int]]], labels: Sequence[float], starts: Sequence[list[int]] | None = None
+    ) -> None:
+        self.sequences, self.starts = sequences, starts
         self.labels = np.asarray(labels, dtype=np.float32)
 
     def __len__(self) -> int:
@@ -81,7 +85,19 @@ class TaskExamples:
             for place, sequence in enumerate(sequences):
                 inputs[row, place, : len(sequence)] = torch.tensor(sequence)
                 lengths[row, place] = len(sequence)
-        return TaskBatch(inputs, lengths, torch.from_numpy(self.labels[np.asarray(picked)]))
+        starts = None if self.starts is None else torch.tensor([self.starts[i] for i in picked])
+        return TaskBatch(inputs, lengths, torch.from_numpy(self.labels[np.asarray(picked)]), starts)
+
+
+class Examples(Protocol):
+    """Examples of several token sequences each, of which some become a batch."""
+
+    @property
+    def sequences(self) -> Sequence[list[list[int]]]: ...
+
+    def __len__(self) -> int: ...
+
+    def batch(self, picked: Sequence[int]) -> Any: ...
 
 
 class TaskBatches:
@@ -91,12 +107,12 @@ class TaskBatches:
     those of a random order, and so is the order of the pool's batches.
     """
 
-    def __init__(self, examples: TaskExamples, rows: int, seed: int) -> None:
+    def __init__(self, examples: Examples, rows: int, seed: int) -> None:
         self.examples, self.rows, self.seed = examples, min(rows, len(examples)), seed
         self._order = EpochOrder(len(examples), seed, "task")
         self._pool: tuple[int, list[list[int]]] | None = None
 
-    def __getitem__(self, step: int) -> TaskBatch:
+    def __getitem__(self, step: int) -> Any:
         number, place = divmod(step, POOL)
         if self._pool is None or self._pool[0] != number:
             first = number * POOL * self.rows

@@ -41,7 +41,9 @@ def task_answers(model: TaskModel, examples: TaskExamples, *, dtype: torch.dtype
     parts = []
     for at in range(0, len(order), rows):
         batch = examples.batch(order[at : at + rows].tolist()).to(device)
-        parts.append(model(batch.inputs, batch.lengths, dtype=dtype).answers.double().cpu().numpy())
+        parts.append(
+            model(batch.inputs, batch.lengths, starts=batch.starts, dtype=dtype).answers.double().cpu().numpy()
+        )
     model.train(was_training)
     width = max(part.shape[1] for part in parts)
     found = np.full((len(order), width), -np.inf)

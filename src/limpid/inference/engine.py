@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
@@ -12,17 +14,21 @@ from torch import Tensor, nn
 
 from limpid.core.errors import LimpidError
 from limpid.inference.forward import Forward, Piece, Scores, TorchForward
-from limpid.inference.native.library import Unsupported
+from limpid.inference.native.library import UnknownPart, Unsupported
 from limpid.inference.request import Request, TokenEvent, TokenMask
 from limpid.inference.rows import CacheRows
 from limpid.inference.sampler import Sampling
 from limpid.inference.sampling_step import choose_tokens
 from limpid.inference.speculation import Drafter
-from limpid.inference.weights import refresh
+from limpid.inference.weights import let_go, refresh
 from limpid.models.decoder import Decoder
 
 READ_TOKENS = 2048
 """Prompt tokens read in one step: long prompts are read in parts, between which others speak on."""
+SCORED_TOKENS = 256
+"""Places of a given text whose scores are made together: they are as wide as the vocabulary."""
+
+log = logging.getLogger("limpid")
 
 
 class Busy(LimpidError):
@@ -50,24 +56,39 @@ class Engine:
         rows: at most so many answers at once; the cache grows up to it as needed.
         waiting: at most so many requests may wait for a row; None: any number.
         int8: matrices of 8-bit numbers, half the memory to read for each token; only the C kernels have them.
+        alone: nobody else computes with ``model``, and its weights will not change: where the C kernels have packed
+            weights of their own, the model's are freed.
 
     Raises:
         LimpidError: int8 is asked for, and the C kernels cannot be had here or do not know the model.
     """
 
-    def __init__(self, model: Decoder, *, rows: int = 256, waiting: int | None = None, int8: bool = False) -> None:
+    def __init__(
+        self,
+        model: Decoder,
+        *,
+        rows: int = 256,
+        waiting: int | None = None,
+        int8: bool = False,
+        alone: bool = False,
+    ) -> None:
         self.model = model
         self.config = model.config
         self.dtype = model.embedding.weight.dtype
         self.device = model.embedding.weight.device
         self.forward = fastest_forward(model, int8=int8)
-        self.rows = CacheRows(model.config, rows, self.dtype, self.device)
+        if alone and self.forward.packs:
+            let_go(model)
         self.waiting_limit = waiting
         self.drafter: Drafter | None = None
+        self._lock = threading.Lock()
+        self._begin(rows)
+
+    def _begin(self, rows: int) -> None:
+        self.rows = CacheRows(self.config, rows, self.dtype, self.device)
         self._waiting: deque[Request] = deque()
         self._placed: list[Request] = []  # the request in each busy row
         self._speaking = 0  # the first so many of them have had their prompt read
-        self._lock = threading.Lock()
 
     # ------------------------------------------------------------------ requests
 
@@ -79,6 +100,7 @@ class Engine:
         stop_ids: Collection[int] = (),
         row: int = 0,
         mask: TokenMask | None = None,
+        begun: int = 0,
     ) -> Request:
         """Queue a prompt; its events come out of `step`.
 
@@ -87,6 +109,8 @@ class Engine:
             stop_ids: tokens that end the answer (reported as its last event, finish "stop").
             row: the submitter's own number for it; numbers are drawn from (sampling.seed, row).
             mask: which tokens may come; it must let a stop token through when it is done.
+            begun: how many of the prompt's last tokens the answer begins with. Penalties count them as said, and the
+                numbers drawn are those that would have followed them: an answer goes on as if it had never paused.
 
         Raises:
             LimpidError: the prompt is empty or leaves no room in the context. Busy: the queue is full.
@@ -99,7 +123,7 @@ class Engine:
                 "shorten it so that at least one token can follow."
             )
         request = Request(prompt, sampling, stop_ids, row, self.config.context)
-        request.mask = mask
+        request.mask, request.begun = mask, begun
         with self._lock:
             if self.waiting_limit is not None and len(self._waiting) >= self.waiting_limit:
                 raise Busy(f"{len(self._waiting)} requests are waiting already; try again in a moment.")
@@ -244,6 +268,10 @@ class Engine:
 
     # ------------------------------------------------------------------ conveniences
 
+    def restart(self) -> None:
+        """After a failure: every request is forgotten, and what rows remembered with it."""
+        self._begin(self.rows.limit)
+
     def refresh(self, model: nn.Module) -> None:
         """Take over the present weights of ``model``; what was read with the old ones is forgotten."""
         refresh(self.model, model)
@@ -251,16 +279,25 @@ class Engine:
         self.rows.forget()
 
     @torch.inference_mode()
-    def logits(self, ids: Sequence[int]) -> Tensor:
-        """(T, V) float32: the scores of every next token after each prefix of ``ids``.
+    def read(self, ids: Sequence[int]) -> Iterator[Scores]:
+        """The scores after each token of a text, a part of the text at a time; each part's until the next is asked for.
+
+        The text has a row of its own, and leaves nothing behind.
 
         Raises:
             LimpidError: more tokens than the context.
         """
         if len(ids) > self.config.context:
             raise LimpidError(f"the text has {len(ids)} tokens and this model's context is {self.config.context}.")
-        hidden = self.model(torch.tensor([list(ids)], device=self.device), dtype=self.dtype)
-        return self.model.head(hidden)[0].float()
+        row = CacheRows(self.config, 1, self.dtype, self.device)
+        row.reserve(1, len(ids))
+        for start in range(0, len(ids), SCORED_TOKENS):
+            part = list(ids[start : start + SCORED_TOKENS])
+            yield self.forward(row, [Piece(0, part, start, len(part))])
+
+    def logits(self, ids: Sequence[int]) -> Tensor:
+        """(T, V) float32: the scores of every next token after each prefix of ``ids``; as `read` says."""
+        return torch.cat([scores.logits for scores in self.read(ids)])
 
     def generate(
         self,
@@ -310,4 +347,11 @@ def fastest_forward(model: Decoder, *, int8: bool = False) -> Forward:
     except Unsupported as reason:
         if int8:
             raise LimpidError(f"int8 weights need the C kernels: {reason}.") from reason
+        if isinstance(reason, UnknownPart):
+            _say_once(str(reason))
         return TorchForward(model)
+
+
+@functools.cache
+def _say_once(part: str) -> None:
+    log.warning("limpid: torch computes this model, more slowly: the C kernels do not know %s", part)

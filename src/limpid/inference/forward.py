@@ -32,18 +32,22 @@ class Piece(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """Of R tokens to come: logits (R, V) float32; the log of the sum of their exponentials, and the best ids, (R,)."""
+    """Of R tokens to come: logits (R, V) float32; the log of the sum of their exponentials, and the best ids, (R,).
+
+    states: (R, D) the final hidden states they were made of; theirs only until the next step is computed.
+    """
 
     logits: Tensor
     log_total: Tensor
     best: Tensor
+    states: Tensor
 
     def of(self, places: Sequence[int]) -> Scores:
         """Those of some of the tokens."""
         if len(places) == len(self.best) and list(places) == list(range(len(places))):
             return self
         chosen = torch.tensor(places, device=self.best.device)
-        return Scores(self.logits[chosen], self.log_total[chosen], self.best[chosen])
+        return Scores(*(tensor[chosen] for tensor in self))
 
 
 class Forward(Protocol):
@@ -54,6 +58,8 @@ class Forward(Protocol):
     """
 
     name: str
+    packs: bool
+    """Whether it has made weights of its own out of the model's, which nobody reads then (see `weights.let_go`)."""
 
     def __call__(self, rows: CacheRows, pieces: Sequence[Piece]) -> Scores: ...
 
@@ -65,6 +71,7 @@ class TorchForward:
     """`Forward` as the model itself computes it, on any device: the plain twin of the C kernels."""
 
     name = "torch"
+    packs = False
 
     def __init__(self, model: Decoder) -> None:
         self.model = model
@@ -85,8 +92,9 @@ class TorchForward:
         for group in _alike(pieces[speaking:]):
             read = self._read(rows, group)
             states += [read[i, len(p.ids) - p.wanted : len(p.ids)] for i, p in enumerate(group)]
-        logits = self.model.head(torch.cat(states)).float()
-        return Scores(logits, logits.logsumexp(-1), logits.argmax(-1))
+        found = torch.cat(states)
+        logits = self.model.head(found).float()
+        return Scores(logits, logits.logsumexp(-1), logits.argmax(-1), found)
 
     def _speak(self, rows: CacheRows, pieces: Sequence[Piece]) -> Tensor:
         """Final hidden states (n, D) of rows that each take one token."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from limpid.models.decoder import Decoder
 from limpid.text.chat import Message, fitting_prompt
 from limpid.text.streaming import StopStrings, Utf8Stream
 from limpid.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from limpid.inspection.trace import Trace
 
 
 class Alternative(NamedTuple):
@@ -56,6 +59,15 @@ class LanguageModel:
         scores: npt.NDArray[np.float32] = self.engine.logits(token_ids).cpu().numpy()
         return scores
 
+    def trace(self, text: str | Sequence[int], **options: Any) -> Trace:
+        """Open the model on a text, or on token ids: attention, residual stream, logit lens, what comes next.
+
+        options: those of `limpid.inspection.trace.trace`. Generating is never slower for it.
+        """
+        from limpid.inspection.trace import trace
+
+        return trace(self.model, text, self.tokenizer, **options)
+
     def stream(self, prompt: str, **sampling: Any) -> Iterator[TextEvent]:
         """Continue ``prompt``, yielding each token as it is drawn; it ends at end-of-text, a stop string or max_tokens.
 
@@ -70,15 +82,20 @@ class LanguageModel:
         """The continuation of ``prompt`` as one string."""
         return "".join(event.text for event in self.stream(prompt, **sampling))
 
-    def stream_chat(self, messages: Sequence[Message], **sampling: Any) -> Iterator[TextEvent]:
-        """The assistant's answer to a conversation, token by token; old turns that no longer fit are left out."""
+    def stream_chat(
+        self, messages: Sequence[Message], *, tools: Sequence[Mapping[str, Any]] = (), **sampling: Any
+    ) -> Iterator[TextEvent]:
+        """The assistant's answer to a conversation, token by token; old turns that no longer fit are left out.
+
+        tools: functions it may call, as OpenAI's API has them; a call is part of what it says (`text.tool_calls`).
+        """
         settings = _sampling(sampling)
-        ids = fitting_prompt(self.tokenizer, messages, self.room(settings))
+        ids = fitting_prompt(self.tokenizer, messages, self.room(settings), tools)
         return self._stream(ids, settings, self.tokenizer.chat_stops)
 
-    def chat(self, messages: Sequence[Message], **sampling: Any) -> str:
+    def chat(self, messages: Sequence[Message], *, tools: Sequence[Mapping[str, Any]] = (), **sampling: Any) -> str:
         """The assistant's answer as one string."""
-        return "".join(event.text for event in self.stream_chat(messages, **sampling))
+        return "".join(event.text for event in self.stream_chat(messages, tools=tools, **sampling))
 
     def room(self, sampling: Sampling) -> int:
         """The tokens a prompt may have: the context but for a quarter of it, or max_tokens, kept for the answer."""

@@ -9,10 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from limpid.models.decoder import Decoder
+from limpid.inference.engine import Engine
 from limpid.models.encoder_decoder import EncoderDecoder
-
-_PLACES = 64  # scores over the vocabulary are made for so many places at once: they are large
 
 
 class ReadToken(NamedTuple):
@@ -27,19 +25,16 @@ class ReadToken(NamedTuple):
 
 
 @torch.inference_mode()
-def read_tokens(model: Decoder, ids: Sequence[int], alternatives: int) -> list[ReadToken]:
+def read_tokens(engine: Engine, ids: Sequence[int], alternatives: int) -> list[ReadToken]:
     """How probable each token of a text was to the model; ``ids`` at most the context, at least one."""
-    dtype, device = model.embedding.weight.dtype, model.embedding.weight.device
-    hidden = model(torch.tensor([list(ids)], device=device), dtype=dtype)[0, :-1]  # (T - 1, D)
-    targets = torch.tensor(list(ids[1:]), device=device)
     read = [ReadToken(ids[0], None, [])]
-    for at in range(0, len(hidden), _PLACES):
-        own = model.head(hidden[at : at + _PLACES]).float().log_softmax(-1)  # (P, V)
-        chosen = targets[at : at + _PLACES]
-        logprobs = own.gather(1, chosen[:, None]).squeeze(1).tolist()
+    for scores in engine.read(ids[:-1]):
+        targets = torch.tensor(ids[len(read) : len(read) + len(scores.best)], device=engine.device)
+        own = scores.logits - scores.log_total[:, None]  # (P, V)
+        chosen = own.gather(1, targets[:, None]).squeeze(1).tolist()
         best = own.topk(min(alternatives, own.shape[1]), dim=-1)
         for token, logprob, tops, values in zip(
-            chosen.tolist(), logprobs, best.indices.tolist(), best.values.tolist(), strict=True
+            targets.tolist(), chosen, best.indices.tolist(), best.values.tolist(), strict=True
         ):
             candidates = [(i, math.exp(value)) for i, value in zip(tops, values, strict=True)]
             read.append(ReadToken(token, logprob, candidates))
@@ -47,18 +42,19 @@ def read_tokens(model: Decoder, ids: Sequence[int], alternatives: int) -> list[R
 
 
 @torch.inference_mode()
-def embed(model: Decoder | EncoderDecoder, ids: Sequence[int]) -> list[float]:
+def embed(reader: Engine | EncoderDecoder, ids: Sequence[int]) -> list[float]:
     """One vector (D,) of length 1 for a text: the mean of its tokens' final hidden states.
 
     Of an encoder-decoder, those of the encoder.
     """
-    dtype, device = model.embedding.weight.dtype, model.embedding.weight.device
-    batch = torch.tensor([list(ids)], device=device)
-    if isinstance(model, EncoderDecoder):
-        states = model.encode(batch, torch.tensor([len(ids)], device=device), dtype=dtype).states
+    if isinstance(reader, EncoderDecoder):
+        weight = reader.embedding.weight
+        batch = torch.tensor([list(ids)], device=weight.device)
+        states = reader.encode(batch, torch.tensor([len(ids)], device=weight.device), dtype=weight.dtype).states
         assert isinstance(states, Tensor)
+        total = states[0].float().sum(0)
     else:
-        states = model(batch, dtype=dtype)
-    mean = states[0].float().mean(0)
+        total = torch.stack([scores.states.float().sum(0) for scores in reader.read(ids)]).sum(0)
+    mean = total / len(ids)
     vector: list[float] = (mean / mean.norm().clamp(min=1e-12)).tolist()
     return vector

@@ -36,6 +36,7 @@ class Request:
     ended: no event will follow. cancelled: nobody listens any more. inbox: events that nobody has fetched yet.
     manner: what decides how a token is drawn from scores; requests alike in it are drawn together.
     mask: limits each token, if there is one. last_step: how many tokens the last step added.
+    begun: how many of the prompt's last tokens the answer begins with: they were said, not asked.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Request:
         self.inbox: deque[TokenEvent] = deque()
         self.mask: TokenMask | None = None
         self.last_step = 0
+        self.begun = 0
         self.manner = sampling.model_dump_json(exclude={"max_tokens", "seed", "stop", "alternatives"})
         self._noise: npt.NDArray[np.float64] | None = None
         self._seed = sampling.with_seed().seed
@@ -61,15 +63,17 @@ class Request:
     def noise(self, ahead: int = 0) -> float:
         """The number in [0, 1) that decides the next token, or one ``ahead``: of seed, row and place alone."""
         if self._noise is None:
-            self._noise = generator(int(self._seed or 0), "row", self.row).random(self.budget)
-        return float(self._noise[len(self.said) + ahead])
+            self._noise = generator(int(self._seed or 0), "row", self.row).random(self.begun + self.budget)
+        return float(self._noise[self.begun + len(self.said) + ahead])
 
     def counts(self, vocab_size: int) -> Tensor:
         """(2, V) float32: how often each token was in the prompt, and in the answer so far."""
         if self._seen is None:
             self._seen = torch.zeros(2, vocab_size)
-            self._seen[0] = torch.bincount(torch.tensor(self.prompt), minlength=vocab_size)
-            self._seen[1] = torch.bincount(torch.tensor(self.said, dtype=torch.int64), minlength=vocab_size)
+            asked = len(self.prompt) - self.begun
+            said = [*self.prompt[asked:], *self.said]
+            self._seen[0] = torch.bincount(torch.tensor(self.prompt[:asked], dtype=torch.int64), minlength=vocab_size)
+            self._seen[1] = torch.bincount(torch.tensor(said, dtype=torch.int64), minlength=vocab_size)
         return self._seen
 
     def take(self, token: int) -> Finish | None:
@@ -96,6 +100,8 @@ class TokenEvent(NamedTuple):
     alternatives: (token id, probability) of the most probable tokens, best first, before any filter.
     chances: of each alternative, its probability in the distribution the token was drawn from: after penalties,
     grammar, temperature and filters.
+    entropy: of the model's own distribution, in nats; rank: 1 for its most probable token, 2 for the next; both None
+    where no alternatives are asked for.
     finish: why the answer ended with this token, or None.
     """
 
@@ -106,6 +112,8 @@ class TokenEvent(NamedTuple):
     alternatives: list[tuple[int, float]]
     chances: list[float]
     finish: Finish | None
+    entropy: float | None = None
+    rank: int | None = None
 
     @property
     def row(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from limpid.checkpoint import store
@@ -15,7 +14,7 @@ from limpid.inference.classifier import task_answers
 from limpid.models.task import TaskModel
 from limpid.parallel.environment import pick_device
 from limpid.parallel.hardware import compute_dtype, keep_memory
-from limpid.text.chat import Message, render
+from limpid.text.chat import Answered, Message, answered
 from limpid.text.tokenizer import Tokenizer
 
 
@@ -49,23 +48,23 @@ class RewardScorer:
         Raises:
             LimpidError: a prompt and answer that are longer than the model's context.
         """
-        answers = [[*prompt, {"role": "assistant", "content": answer}] for prompt, answer in pairs]
-        return self.score_ids([render(self.tokenizer, messages).ids for messages in answers])
+        return self.score_ids([answered(self.tokenizer, prompt, answer) for prompt, answer in pairs])
 
-    def score_ids(self, conversations: Sequence[Sequence[int]]) -> list[float]:
+    def score_ids(self, conversations: Sequence[Answered]) -> list[float]:
         """The reward of conversations that are token ids already, each up to the end of the answer's turn.
 
         Raises:
-            LimpidError: an empty one, or one longer than the model's context.
+            LimpidError: one longer than the model's context.
         """
         if not conversations:
             return []
         config = self.model.config
-        for number, ids in enumerate(conversations, start=1):
-            if not 0 < len(ids) <= config.context:
+        for number, (ids, _) in enumerate(conversations, start=1):
+            if len(ids) > config.context:
                 raise LimpidError(
                     f"conversation {number} has {len(ids)} tokens and the reward model's context is {config.context}."
                 )
-        examples = TaskExamples([[list(ids)] for ids in conversations], np.zeros(len(conversations)).tolist())
+        sequences, starts = [[ids] for ids, _ in conversations], [[start] for _, start in conversations]
+        examples = TaskExamples(sequences, [0.0] * len(sequences), starts)
         outputs = task_answers(self.model, examples, dtype=self.dtype)[:, 0]
         return [float(value) for value in config.mean + config.deviation * outputs]

@@ -46,14 +46,15 @@ def choose_tokens(scores: Scores, requests: Sequence[Request]) -> list[TokenEven
     own = scores.logits.gather(1, picked[:, None]).squeeze(1) - scores.log_total
     tokens = picked.tolist()
     tops = _alternatives(scores, requests)
+    entropies, ranks = _surprise(scores, requests, picked)
     chances = [
         shaped[place][[i for i, _ in top]].tolist() if place in shaped else [float(i == token) for i, _ in top]
         for place, (token, top) in enumerate(zip(tokens, tops, strict=True))
     ]
     return [
-        TokenEvent(request, token, logprob, sampled_logprob, top, chance, request.take(token))
-        for request, token, logprob, sampled_logprob, top, chance in zip(
-            requests, tokens, own.tolist(), drawn.tolist(), tops, chances, strict=True
+        TokenEvent(request, token, logprob, sampled_logprob, top, chance, request.take(token), entropy, rank)
+        for request, token, logprob, sampled_logprob, top, chance, entropy, rank in zip(
+            requests, tokens, own.tolist(), drawn.tolist(), tops, chances, entropies, ranks, strict=True
         )
     ]
 
@@ -66,6 +67,23 @@ def _masked(logits: Tensor, requests: Sequence[Request]) -> Tensor:
     forbidden = torch.stack([~mask.allowed() for _, mask in masks]).to(logits.device)
     places = torch.tensor([place for place, _ in masks], device=logits.device)
     return logits.index_copy(0, places, logits[places].masked_fill(forbidden, -torch.inf))
+
+
+def _surprise(
+    scores: Scores, requests: Sequence[Request], picked: Tensor
+) -> tuple[list[float | None], list[int | None]]:
+    """Entropy in nats of each request's distribution, and the rank of the token picked, where anybody looks."""
+    entropies: list[float | None] = [None] * len(requests)
+    ranks: list[int | None] = [None] * len(requests)
+    places = [place for place, request in enumerate(requests) if request.sampling.alternatives]
+    if places:
+        logits = scores.logits[places].float()
+        log_probabilities = logits - scores.log_total[places][:, None]
+        entropy = -(log_probabilities.exp() * log_probabilities).nan_to_num(0.0).sum(-1)  # 0 log 0 = 0
+        rank = 1 + (logits > logits.gather(1, picked[places][:, None])).sum(-1)
+        for place, nats, number in zip(places, entropy.tolist(), rank.tolist(), strict=True):
+            entropies[place], ranks[place] = nats, number
+    return entropies, ranks
 
 
 def _alternatives(scores: Scores, requests: Sequence[Request]) -> list[list[tuple[int, float]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -12,6 +12,9 @@ from limpid.core.errors import LimpidError
 from limpid.inference.beam import Hypothesis, beam_search
 from limpid.models.encoder_decoder import EncoderDecoder
 from limpid.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from limpid.inspection.trace import Trace
 
 
 class Translated(NamedTuple):
@@ -35,6 +38,18 @@ class Translator:
         config = model.config
         self.start = tokenizer.end_of_text if config.start_token is None else config.start_token
         self.end = tokenizer.end_of_text if config.end_token is None else config.end_token
+
+    def trace(self, source: str | Sequence[int], target: str | Sequence[int] | None = None, **options: Any) -> Trace:
+        """Open the model on a sentence and its translation; None: the one that greedy search finds.
+
+        options: those of `limpid.inspection.trace.trace`.
+        """
+        from limpid.inspection.trace import trace
+
+        if target is None and isinstance(source, str):
+            (found,) = self.translate([source], beam=1)
+            target = [token for token, _ in found.tokens if token != self.end]
+        return trace(self.model, source, self.tokenizer, target=target, **options)
 
     def stream(
         self,

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import torch
 from torch import nn
-from torch.distributed.tensor import DTensor
 
+from limpid.models.lora import plain_parameters
 from limpid.models.model import Model
 from limpid.models.registry import build
 
@@ -15,7 +15,7 @@ M = TypeVar("M", bound=Model)
 
 
 def inference_copy(model: M, dtype: torch.dtype) -> M:
-    """A frozen copy of ``model`` with its matrices in ``dtype`` (norm weights stay float32).
+    """A frozen copy of ``model`` with its matrices in ``dtype`` (norm weights stay float32) and any adapters merged in.
 
     A sharded model is gathered whole, so every process must call this together.
     """
@@ -29,8 +29,15 @@ def inference_copy(model: M, dtype: torch.dtype) -> M:
     return copy
 
 
+def let_go(model: nn.Module) -> None:
+    """Free the numbers of a model that nobody computes with any more; its shape stays."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.new_empty(0)
+
+
 @torch.no_grad()
 def refresh(copy: nn.Module, model: nn.Module) -> None:
     """Copy the present weights of ``model`` into an inference copy made earlier."""
-    for target, source in zip(copy.parameters(), model.parameters(), strict=True):
-        target.copy_(source.full_tensor() if isinstance(source, DTensor) else source)
+    weights = plain_parameters(model)
+    for name, target in copy.named_parameters():
+        target.copy_(weights[name])

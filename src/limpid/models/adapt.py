@@ -37,5 +37,8 @@ def with_head(backbone: Model, config: TaskConfig, seed: int) -> TaskModel:
     """``backbone``, whose config is that in ``config``, under a freshly drawn head."""
     model: TaskModel = build(config)
     model.backbone.load_state_dict(backbone.state_dict())
-    model.head.reset_parameters(torch.Generator().manual_seed(seed))
+    draw = torch.Generator().manual_seed(seed)
+    model.head.reset_parameters(draw)
+    if config.likelihood:
+        model.likelihood.reset_parameters(draw)
     return model

@@ -74,7 +74,9 @@ class Decoder(Model):
             ids: (B, T) integers.
             dtype: compute dtype of the residual stream and the matrix products.
             segments: (B, T) document numbers; a token sees only its own document. None: one document a row.
-            positions: (B, T) place of each token in its text; None: 0..T-1. With a cache these are also its slots.
+            positions: (B, T) place of each token in its text; None: counted from the beginning of its document (where
+                only the distance between places counts, as with rotary ones, from that of the row). With a cache these
+                are also its slots.
             cache: one `LayerCache` a layer, written in place.
             seen: with a cache, how many of its slots may be looked at (at least the largest position + 1).
             penalties: a list to which blocks append what they add to the loss, a mean a token (balance of experts).
@@ -84,6 +86,8 @@ class Decoder(Model):
             (B, T, D) in ``dtype``.
         """
         places = torch.arange(ids.shape[1], device=ids.device) if positions is None else positions
+        if positions is None and segments is not None and self.positions is not None:
+            places = places_in(segments)
         x = self.embedding(ids)
         if self.positions is not None:
             x = x + self.positions(places)
@@ -103,3 +107,11 @@ class Decoder(Model):
         for index, (block, window) in enumerate(zip(self.blocks, self.windows, strict=True)):
             x = block(x, contexts[window], cache[index] if cache is not None else None)
         return self.norm(x)
+
+
+def places_in(segments: Tensor) -> Tensor:
+    """(B, T) place of each token in its own document, from 0, for segments (B, T) of neighbours."""
+    places = torch.arange(segments.shape[1], device=segments.device).expand(segments.shape)
+    begins = torch.ones_like(segments, dtype=torch.bool)
+    begins[:, 1:] = segments[:, 1:] != segments[:, :-1]
+    return places - (places * begins).cummax(dim=1).values

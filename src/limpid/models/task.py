@@ -14,7 +14,7 @@ from limpid.models.llama import LlamaConfig
 from limpid.models.model import Model
 from limpid.models.speedrun import SpeedrunConfig
 from limpid.nn.dropout import Dropout
-from limpid.nn.task_heads import ClassificationHead, Pooling, ScalarHead, SimilarityHead, pool
+from limpid.nn.task_heads import ClassificationHead, Likelihood, Pooling, ScalarHead, SimilarityHead, pool
 
 Task = Literal["single", "pair", "similarity", "choice", "reward", "value"]
 
@@ -35,7 +35,8 @@ class TaskConfig(Section):
 
     outputs: classes, or 1 for a number. labels: the classes' names, in the order of the outputs. mean, deviation: a
     score is ``mean + deviation * output``. pooling: which state stands for a text; not ``first`` for causal backbones.
-    dropout: of that state, while training.
+    dropout: of that state, while training. likelihood: whether a reward also weighs how probable the backbone, which
+    is then a language model, finds the answer.
     """
 
     family: Literal["task"] = "task"
@@ -47,6 +48,7 @@ class TaskConfig(Section):
     deviation: float = 1.0
     pooling: Pooling = "last"
     dropout: float = 0.0
+    likelihood: bool = False
 
     @property
     def vocab_size(self) -> int:
@@ -81,6 +83,8 @@ class TaskModel(Model):
         self.backbone = backbone
         self.dropout = Dropout(config.dropout)
         self.head = HEADS[config.task](config.backbone.d_model, config.outputs)
+        if config.likelihood:
+            self.likelihood = Likelihood()
 
     @property
     def blocks(self) -> nn.ModuleList:
@@ -93,6 +97,7 @@ class TaskModel(Model):
         ids: Tensor,
         lengths: Tensor,
         *,
+        starts: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
         penalties: list[Tensor] | None = None,
     ) -> TaskOutput:
@@ -103,6 +108,7 @@ class TaskModel(Model):
                 number of choices for choices.
             lengths: (B, S) tokens of each sequence; what follows is padding. 0: a choice that an example does not
                 have, whose score is -inf.
+            starts: (B, S) where the answer of each sequence begins, for rewards that weigh its likelihood; None: at 0.
             dtype: compute dtype of the backbone; answers are float32.
             penalties: as a `Decoder` takes them; a mean over the tokens that are no padding.
         """
@@ -117,6 +123,10 @@ class TaskModel(Model):
         else:
             states = pool(hidden, rows, self.config.pooling).unflatten(0, shape)  # (B, S, D)
         answers = self.head(self.dropout(states)).float()
+        if self.config.likelihood:
+            begin = torch.zeros_like(rows) if starts is None else starts.flatten()
+            lm_head: nn.Module = self.backbone.head  # type: ignore[assignment]
+            answers = answers + self.likelihood(hidden, lm_head, ids.flatten(0, 1), begin, rows).unflatten(0, shape)
         if self.config.task == "choice":
             answers = answers.masked_fill(lengths == 0, -torch.inf)
         return TaskOutput(answers, hidden.unflatten(0, shape))

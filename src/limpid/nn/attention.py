@@ -146,7 +146,8 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         self.n_head, self.n_kv_head, self.head_dim = n_head, n_kv_head, head_dim
-        self.qkv = Linear(d_model, (n_head + 2 * n_kv_head) * head_dim, bias=qkv_bias, std=std)
+        parts = {"query": n_head * head_dim, "key": n_kv_head * head_dim, "value": n_kv_head * head_dim}
+        self.qkv = Linear(d_model, sum(parts.values()), bias=qkv_bias, std=std, parts=parts)
         self.q_norm = RMSNorm(head_dim, eps=norm_eps) if qk_norm else nn.Identity()
         self.k_norm = RMSNorm(head_dim, eps=norm_eps) if qk_norm else nn.Identity()
         self.kernel = AttentionKernel(dropout)

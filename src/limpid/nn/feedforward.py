@@ -18,7 +18,7 @@ class SwiGLU(nn.Module):
 
     def __init__(self, d_model: int, d_ff: int, *, output_std: float) -> None:
         super().__init__()
-        self.gate_up = Linear(d_model, 2 * d_ff)
+        self.gate_up = Linear(d_model, 2 * d_ff, parts={"gate": d_ff, "up": d_ff})
         self.down = Linear(d_ff, d_model, std=output_std)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,11 +16,22 @@ class Linear(nn.Module):
     over the weights per forward, against hundreds of passes of activations. Inference casts the whole model once,
     after which the cast here is free.
 
+    parts: the projections of which this is several in one, name -> rows, from the first row on; none: it is one.
+
     Shapes: x (..., d_in) -> (..., d_out); weight (d_out, d_in).
     """
 
-    def __init__(self, d_in: int, d_out: int, *, bias: bool = False, std: float | None = None) -> None:
+    def __init__(
+        self,
+        d_in: int,
+        d_out: int,
+        *,
+        bias: bool = False,
+        std: float | None = None,
+        parts: Mapping[str, int] | None = None,
+    ) -> None:
         super().__init__()
+        self.parts = dict(parts or {})
         self.weight = nn.Parameter(torch.empty(d_out, d_in))
         self.bias = nn.Parameter(torch.empty(d_out)) if bias else None
         self.std = d_in**-0.5 if std is None else std

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from limpid.nn.linear import Linear
 
@@ -24,6 +24,35 @@ def pool(hidden: Tensor, lengths: Tensor, pooling: Pooling) -> Tensor:
         return hidden[torch.arange(len(hidden), device=hidden.device), lengths - 1]
     kept = torch.arange(hidden.shape[1], device=hidden.device) < lengths[:, None]  # (N, T)
     return (hidden.float() * kept[:, :, None]).sum(1).div(lengths[:, None]).to(hidden.dtype)
+
+
+class Likelihood(nn.Module):
+    """How probable a language model finds an answer, weighed by one learnt number: (N,) nats -> (N,).
+
+    A reward model that starts from a language model knows by its own likelihoods most of what is right, but only after
+    its last layer; a head on hidden states would have to learn it all anew.
+    """
+
+    START = 0.1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(1))
+
+    def reset_parameters(self, generator: torch.Generator) -> None:
+        nn.init.constant_(self.weight, self.START)
+
+    def forward(self, hidden: Tensor, head: nn.Module, ids: Tensor, starts: Tensor, lengths: Tensor) -> Tensor:
+        """The summed log-probability of ``ids[n, starts[n] : lengths[n]]``, float32, times the weight.
+
+        hidden: (N, T, D) of ids (N, T). head: hidden states -> logits. A start of 0 counts from the second token on.
+        """
+        places = torch.arange(1, ids.shape[1], device=ids.device)
+        spoken = (places >= starts[:, None]) & (places < lengths[:, None])  # (N, T - 1)
+        logs = head(hidden[:, :-1][spoken]).float().log_softmax(-1)
+        chosen = logs.gather(1, ids[:, 1:][spoken][:, None]).squeeze(1)
+        rows = spoken.nonzero()[:, 0]
+        return self.weight * torch.zeros(len(ids), device=ids.device).index_add(0, rows, chosen)
 
 
 class ClassificationHead(Linear):

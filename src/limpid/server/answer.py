@@ -19,6 +19,7 @@ class ShownToken(NamedTuple):
 
     text: the whole characters that the text gained with it (a character of several tokens comes with its last).
     raw: its own bytes. logprob: natural log of the model's probability. alternatives: (id, probability), best first.
+    chances, entropy, rank: as in `TokenEvent`, where somebody gave them.
     """
 
     text: str
@@ -26,6 +27,9 @@ class ShownToken(NamedTuple):
     token_id: int
     logprob: float
     alternatives: list[tuple[int, float]]
+    chances: Sequence[float] = ()
+    entropy: float | None = None
+    rank: int | None = None
 
 
 class Piece(NamedTuple):
@@ -123,7 +127,8 @@ class Left(Exception):
 class Speech:
     """From tokens to pieces: whole characters only, nothing of a stop string, and each token with its text.
 
-    wants_tokens: whether anybody looks at single tokens.
+    wants_tokens: whether anybody looks at single tokens. keeps_end: also at the one that ends the answer.
+    begun: the tokens it begins with, which are known already: of them, bytes of an unfinished character count.
     """
 
     def __init__(
@@ -135,15 +140,28 @@ class Speech:
         stop_ids: Collection[int],
         stops: Sequence[str],
         wants_tokens: bool,
+        keeps_end: bool = False,
+        begun: Sequence[int] = (),
     ) -> None:
         self._tokenizer, self._index, self._previous = tokenizer, index, previous
         self._stop_ids, self._wants_tokens = stop_ids, wants_tokens
         self._utf8, self._stops = Utf8Stream(), StopStrings(stops)
         self._decoded = self._released = 0  # characters that came, characters that were let out
         self._held: list[tuple[int, int, ShownToken]] = []  # (first character, last + 1, token)
+        self._keeps_end = keeps_end
+        for token_id in begun:
+            self._utf8.push(tokenizer.bytes_after(self._previous, token_id))
+            self._previous = token_id
 
     def push(
-        self, token_id: int, logprob: float, alternatives: list[tuple[int, float]], finish: Finish | None
+        self,
+        token_id: int,
+        logprob: float,
+        alternatives: list[tuple[int, float]],
+        finish: Finish | None,
+        chances: Sequence[float] = (),
+        entropy: float | None = None,
+        rank: int | None = None,
     ) -> Piece | None:
         """The piece that a token completes, if it does; its finish is "stop" where a stop string ended the answer."""
         ends = finish == "stop" and token_id in self._stop_ids
@@ -153,8 +171,9 @@ class Speech:
         if finish is not None:
             text += self._utf8.flush()
         start, self._decoded = self._decoded, self._decoded + len(text)
-        if self._wants_tokens and not ends:
-            self._held.append((start, self._decoded, ShownToken(text, raw, token_id, logprob, alternatives)))
+        if self._wants_tokens and (self._keeps_end or not ends):
+            token = ShownToken(text, raw, token_id, logprob, alternatives, chances, entropy, rank)
+            self._held.append((start, self._decoded, token))
         return self._release(text, finish)
 
     def insert(self, text: str, finish: Finish | None = None) -> Piece | None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import FastAPI
 from fastapi import Path as PathParameter
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -18,11 +17,12 @@ from limpid import __version__
 from limpid.core.errors import LimpidError
 from limpid.server import chat, completions
 from limpid.server.answer import Left
-from limpid.server.body import parse, read_body
-from limpid.server.errors import ApiError, bad_request, context_exceeded, for_status, for_validation, unavailable
-from limpid.server.metrics import CONTENT_TYPE, Metrics
-from limpid.server.models import Catalogue, ModelCard, ServedModel
+from limpid.server.assets import add_app
+from limpid.server.errors import ApiError, bad_request, context_exceeded, for_status
+from limpid.server.metrics import CONTENT_TYPE
+from limpid.server.models import ModelCard, ServedModel
 from limpid.server.openapi import ERRORS, description
+from limpid.server.own import add_own_api
 from limpid.server.reference import page
 from limpid.server.requests import ChatBody, CompletionBody, DetokenizeBody, EmbeddingBody, ModelBody, TokenizeBody
 from limpid.server.responses import (
@@ -35,40 +35,8 @@ from limpid.server.responses import (
     TextCompletion,
     Tokens,
 )
+from limpid.server.state import State, read_model_body
 from limpid.server.stream import Json, in_thread, unless_gone
-
-B = TypeVar("B", bound=ModelBody)
-MAX_BODY_BYTES = 4 * 2**20
-_LONG = 64 * 2**10  # longer bodies are looked at on another thread, so that nobody's stream waits for them
-
-
-class State:
-    """What the endpoints share. models: None until they are loaded. draining: nothing new is taken."""
-
-    def __init__(self, *, max_body_bytes: int = MAX_BODY_BYTES) -> None:
-        self.models: Catalogue | None = None
-        self.metrics = Metrics()
-        self.max_body_bytes = max_body_bytes
-        self.draining = False
-
-    def ready(self) -> Catalogue:
-        """The models, or ApiError 503."""
-        if self.draining:
-            raise unavailable("The server is stopping; it takes nothing new.")
-        if self.models is None:
-            raise unavailable("The models are being loaded; try again in a moment.")
-        return self.models
-
-    def drain(self) -> None:
-        """Let running answers end and take nothing new."""
-        self.draining = True
-        for model in self.models or ():
-            model.runner.refuse()
-
-    @property
-    def live(self) -> int:
-        """Answers that wait or run."""
-        return sum(model.runner.live for model in self.models or ())
 
 
 def make_app(state: State) -> FastAPI:
@@ -86,6 +54,8 @@ def make_app(state: State) -> FastAPI:
     _generation_routes(app, state)
     _token_routes(app, state)
     table = description(app)
+    add_own_api(app, state)
+    add_app(app)
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> Response:
@@ -125,13 +95,13 @@ def _generation_routes(app: FastAPI, state: State) -> None:
     @app.post("/v1/chat/completions", response_model=ChatCompletion, openapi_extra=_takes(ChatBody), tags=["answers"])
     async def chat_completions(request: Request) -> Response:
         """The assistant's next turn; with ``stream``, as server-sent events."""
-        model, body = await _read(state, request, ChatBody)
+        model, body = await read_model_body(state, request, ChatBody)
         return await chat.answer(model, body, request)
 
     @app.post("/v1/completions", response_model=TextCompletion, openapi_extra=_takes(CompletionBody), tags=["answers"])
     async def text_completions(request: Request) -> Response:
         """How a text goes on; with ``stream``, as server-sent events."""
-        model, body = await _read(state, request, CompletionBody)
+        model, body = await read_model_body(state, request, CompletionBody)
         return await completions.answer(model, body, request)
 
 
@@ -139,7 +109,7 @@ def _token_routes(app: FastAPI, state: State) -> None:
     @app.post("/v1/embeddings", response_model=EmbeddingList, openapi_extra=_takes(EmbeddingBody), tags=["texts"])
     async def embeddings(request: Request) -> Response:
         """A vector of length 1 for each text: the mean of its tokens' final hidden states."""
-        model, body = await _read(state, request, EmbeddingBody)
+        model, body = await read_model_body(state, request, EmbeddingBody)
         texts = await in_thread(_inputs, model, body)
         vectors = await unless_gone(request, _vectors(model, texts))
         if body.dimensions not in (None, len(vectors[0])):
@@ -157,7 +127,7 @@ def _token_routes(app: FastAPI, state: State) -> None:
     @app.post("/tokenize", response_model=Tokens, openapi_extra=_takes(TokenizeBody), tags=["texts"])
     async def tokenize(request: Request) -> Response:
         """The token ids of a text, or of a conversation as the chat template writes it."""
-        model, body = await _read(state, request, TokenizeBody)
+        model, body = await read_model_body(state, request, TokenizeBody)
         ids = await in_thread(_tokens, model, body)
         names = [model.tokenizer.token_text(i) for i in ids] if body.return_token_strs else None
         return Json({"count": len(ids), "max_model_len": model.context, "tokens": ids, "token_strs": names})
@@ -165,29 +135,9 @@ def _token_routes(app: FastAPI, state: State) -> None:
     @app.post("/detokenize", response_model=Detokenized, openapi_extra=_takes(DetokenizeBody), tags=["texts"])
     async def detokenize(request: Request) -> Response:
         """The text of token ids."""
-        model, body = await _read(state, request, DetokenizeBody)
+        model, body = await read_model_body(state, request, DetokenizeBody)
         ids = model.prompt_ids(body.tokens, "tokens")
         return Json({"prompt": await in_thread(model.tokenizer.decode, ids)})
-
-
-async def _read(state: State, request: Request, kind: type[B]) -> tuple[ServedModel, B]:
-    """The body of a request, and the model it names. Raises ApiError."""
-    models = state.ready()
-    raw = await read_body(request, state.max_body_bytes)
-    if len(raw) > _LONG:
-        return await in_thread(_understood, models, kind, raw)
-    return _understood(models, kind, raw)
-
-
-def _understood(models: Catalogue, kind: type[B], raw: bytes) -> tuple[ServedModel, B]:
-    """The model that a body names, and the body where it is in order. Raises ApiError."""
-    try:
-        body = kind.model_validate(parse(raw))
-    except ValidationError as error:
-        raise for_validation(error) from None
-    model = models.find(body.model)
-    body.check()
-    return model, body
 
 
 def _takes(kind: type[ModelBody]) -> dict[str, Any]:

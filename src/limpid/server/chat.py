@@ -21,7 +21,8 @@ from limpid.server.tools import CallPart, MessageReader, joined
 
 async def answer(model: ServedModel, body: ChatBody, request: Request) -> Response:
     """The response to a checked request."""
-    reply = model.runner.submit(await in_thread(model.chat_answers, body))
+    with model.runner.expecting():
+        reply = model.runner.submit(await in_thread(model.chat_answers, body))
     talk = _Talk(model, body, reply)
     if body.stream:
         return EventStream(reply, talk.events())

@@ -23,13 +23,14 @@ from limpid.text.tokenizer import Tokenizer
 
 async def answer(model: ServedModel, body: CompletionBody, request: Request) -> Response:
     """The response to a checked request."""
-    answers = await in_thread(model.text_answers, body)
-    copies = body.best_of or body.copies
-    echoes = await unless_gone(request, _echoes(model, body))
-    if body.max_tokens == 0:  # a prompt is scored and nothing said
-        model.runner.metrics.prompt_tokens.inc(usage_of(answers)["prompt_tokens"])
-        return Json(_Texts(model, body, Reply([], lambda _: None), echoes).scored(answers, copies))
-    texts = _Texts(model, body, reply := model.runner.submit(answers), echoes)
+    with model.runner.expecting():
+        answers = await in_thread(model.text_answers, body)
+        copies = body.best_of or body.copies
+        echoes = await unless_gone(request, _echoes(model, body))
+        if body.max_tokens == 0:  # a prompt is scored and nothing said
+            model.runner.metrics.prompt_tokens.inc(usage_of(answers)["prompt_tokens"])
+            return Json(_Texts(model, body, Reply([], lambda _: None), echoes).scored(answers, copies))
+        texts = _Texts(model, body, reply := model.runner.submit(answers), echoes)
     if body.stream:
         return EventStream(reply, texts.events())
     return await whole(reply, request, texts.completion)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from limpid.core.errors import LimpidError
@@ -19,7 +19,7 @@ from limpid.server.models import ServedModel
 from limpid.server.requests import ChatBody, CompletionBody
 from limpid.server.runner import Runner
 from limpid.server.tools import CallStyle, call_style, forced_schema
-from limpid.text import chat, chat_template, tool_calls
+from limpid.text import chat, chat_template
 from limpid.text.tokenizer import Tokenizer
 
 COMPLETION_TOKENS = 16
@@ -27,7 +27,10 @@ COMPLETION_TOKENS = 16
 
 
 class DecoderAnswer(Answer):
-    """One answer of a decoder. copy: its number among the answers to its prompt, which draws its own numbers."""
+    """One answer of a decoder. copy: its number among the answers to its prompt, which draws its own numbers.
+
+    begun: how many of the prompt's last tokens the answer begins with.
+    """
 
     def __init__(
         self,
@@ -39,27 +42,28 @@ class DecoderAnswer(Answer):
         stop_ids: Collection[int],
         speech: Speech,
         mask: JsonMask | None,
+        begun: int = 0,
     ) -> None:
         super().__init__(index, len(prompt), counts_prompt=copy == 0)
+        self.begun = begun
         self.prompt, self.sampling, self.copy = prompt, sampling, copy
         self.stop_ids, self.speech, self.mask = stop_ids, speech, mask
         self.request: Request | None = None
 
 
 class EngineRunner(Runner):
-    """Steps an engine. ``make_engine`` makes the first one, and another where a step has failed."""
+    """Steps an engine."""
 
     def __init__(
         self,
-        make_engine: Callable[[], Engine],
+        engine: Engine,
         loop: asyncio.AbstractEventLoop,
         metrics: ModelMetrics,
         *,
         rows: int,
         queue: int,
     ) -> None:
-        self._make_engine = make_engine
-        self.engine = make_engine()
+        self.engine = engine
         self._asked: dict[Request, DecoderAnswer] = {}
         super().__init__(loop, metrics, rows=rows, queue=queue)
 
@@ -69,8 +73,9 @@ class EngineRunner(Runner):
     def _begin(self, answer: Answer) -> None:
         assert isinstance(answer, DecoderAnswer)
         request = self.engine.submit(
-            answer.prompt, answer.sampling, stop_ids=answer.stop_ids, row=answer.copy, mask=answer.mask
-        )
+            answer.prompt, answer.sampling,
+            stop_ids=answer.stop_ids, row=answer.copy, mask=answer.mask, begun=answer.begun,
+        )  # fmt: skip
         answer.request = request
         self._asked[request] = answer
 
@@ -90,7 +95,10 @@ class EngineRunner(Runner):
             answer = self._asked.get(request)
             if answer is None:
                 continue  # cancelled meanwhile
-            piece = answer.speech.push(event.token_id, event.logprob, event.alternatives, event.finish)
+            piece = answer.speech.push(
+                event.token_id, event.logprob, event.alternatives, event.finish,
+                event.chances, event.entropy, event.rank,
+            )  # fmt: skip
             ended = piece is not None and piece.finish is not None
             if ended:
                 self.engine.cancel(request)  # a stop string ends an answer that the engine would go on with
@@ -102,7 +110,7 @@ class EngineRunner(Runner):
 
     def _reset(self) -> None:
         self._asked.clear()
-        self.engine = self._make_engine()
+        self.engine.restart()
 
 
 class DecoderModel(ServedModel):
@@ -158,24 +166,28 @@ class DecoderModel(ServedModel):
             ]
         return answers
 
+    def token_answer(self, ids: list[int], begun: list[int], sampling: Sampling, stop_ids: frozenset[int]) -> Answer:
+        speech = Speech(
+            self.tokenizer, 0,
+            previous=ids[-1], stop_ids=stop_ids, stops=sampling.stop, wants_tokens=True, keeps_end=True, begun=begun,
+        )  # fmt: skip
+        return DecoderAnswer(
+            0, [*ids, *begun], sampling, copy=0, stop_ids=stop_ids, speech=speech, mask=None, begun=len(begun)
+        )
+
     def chat_ids(self, turns: list[dict[str, Any]], tools: Sequence[dict[str, Any]]) -> list[int]:
         """Ends where the assistant speaks; a last message of the assistant's is what it has said already."""
         begun = None
         if turns[-1]["role"] == "assistant" and not turns[-1].get("tool_calls"):
             *turns, begun = turns
-        conventions = self.tokenizer.conventions
-        if conventions is not None and self._knows_tools:
-            chat.check_messages([{"role": "user", "content": ""}] if turns else [])
-            ids = chat_template.prompt(self.tokenizer, conventions, turns, tools)
-        else:
-            ids = chat.prompt(self.tokenizer, tool_calls.as_text(turns, tools))
+        ids = chat.prompt(self.tokenizer, turns, tools)
         return ids if begun is None else [*ids, *self.tokenizer.encode(begun["content"])]
 
     async def embedding(self, ids: list[int]) -> list[float]:
-        return await self.runner.call(lambda: embed(self._engines.engine.model, ids))
+        return await self.runner.call(lambda: embed(self._engines.engine, ids))
 
     async def read(self, ids: list[int], alternatives: int) -> list[ReadToken]:
-        return await self.runner.call(lambda: read_tokens(self._engines.engine.model, ids, alternatives))
+        return await self.runner.call(lambda: read_tokens(self._engines.engine, ids, alternatives))
 
     def _grammar(self, schema: dict[str, Any], param: str) -> JsonMask:
         assert self._chat_grammars is not None  # the prompt could be made, so this model can chat

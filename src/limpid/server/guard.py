@@ -21,8 +21,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from limpid.server.errors import ApiError
 
-OPEN_PATHS = frozenset({"/health"})
-"""What needs no key: who looks after the process must see whether it is well."""
+OPEN_PATHS = frozenset({"/health", "/"})
+"""What needs no key: who looks after the process must see whether it is well; and the files of the page, which asks
+for the key itself."""
+OPEN_FOLDER = "/static/"
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 HEAD_BYTES = 32 * 1024
 """The most that a request's address and headers may take."""
@@ -105,7 +107,7 @@ class Guard:
                 403, f"Pages of {headers['origin'][:100]!r} may not ask here; --allow-origin adds one.",
                 code="origin_not_allowed",
             )  # fmt: skip
-        if self._key is None or scope["method"] == "OPTIONS" or scope["path"] in OPEN_PATHS:
+        if self._key is None or scope["method"] == "OPTIONS" or _is_open(scope["path"]):
             return
         given = headers.getlist("authorization")
         kind, _, key = (given[0] if len(given) == 1 else "").partition(" ")
@@ -162,6 +164,10 @@ class _Exchange:
         """Send an error, unless a response has begun already; that one just ends."""
         if not self.status:
             await self.answer(error.status, error.encoded(), error.headers)
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
 
 
 def _digest(raw: bytes) -> bytes:

@@ -17,6 +17,7 @@ from limpid.inference.engine import Engine
 from limpid.inference.sampler import Sampling
 from limpid.inference.translator import Translator
 from limpid.inference.weights import inference_copy
+from limpid.models.count import parameters
 from limpid.models.decoder import Decoder
 from limpid.models.encoder_decoder import EncoderDecoder
 from limpid.models.model import Model
@@ -27,8 +28,7 @@ from limpid.server.memory import fitting_rows, free_bytes
 from limpid.server.metrics import Metrics
 from limpid.server.models import ServedModel
 from limpid.server.translating import TranslatorModel, TranslatorRunner
-from limpid.stages.load import drafter, precision
-from limpid.stages.seq2seq import BEST
+from limpid.stages.load import BEST, drafter, precision
 
 _NAME = re.compile(r"[^\s/\\\x00-\x1f\x7f]{1,128}")
 
@@ -117,6 +117,7 @@ def make_ready(opened: Opened, loop: asyncio.AbstractEventLoop, metrics: Metrics
     keep_memory()
     checkpoint = opened.checkpoint
     tokenizer = checkpoint.tokenizer
+    facts = _facts(checkpoint, place)
     model = inference_copy(checkpoint.model.to(place.device), place.dtype)
     sums = checkpoint.path / "checksums.json"
     about: dict[str, Any] = {
@@ -128,15 +129,27 @@ def make_ready(opened: Opened, loop: asyncio.AbstractEventLoop, metrics: Metrics
     if isinstance(model, EncoderDecoder):
         translator = Translator(model, tokenizer)
         runner = TranslatorRunner(translator, loop, numbers, rows=opened.rows, queue=opened.queue)
-        return TranslatorModel(opened.name, runner, **about)
+        return _described(TranslatorModel(opened.name, runner, **about), facts)
+    engine = Engine(model, rows=opened.rows, int8=place.int8, alone=True)
+    if place.draft is not None:
+        engine.drafter = drafter(place.draft, tokenizer, place.device, place.dtype)
+    engine.submit([tokenizer.end_of_text], Sampling(max_tokens=1))
+    engine.step()  # kernels are made ready for their shapes now, not while the first client waits
+    engines = EngineRunner(engine, loop, numbers, rows=opened.rows, queue=opened.queue)
+    return _described(DecoderModel(opened.name, tokenizer, engines, **about), facts)
 
-    def make_engine() -> Engine:
-        engine = Engine(model, rows=opened.rows, int8=place.int8)
-        if place.draft is not None:
-            engine.drafter = drafter(place.draft, tokenizer, place.device, place.dtype)
-        engine.submit([tokenizer.end_of_text], Sampling(max_tokens=1))
-        engine.step()  # kernels are made ready for their shapes now, not while the first client waits
-        return engine
 
-    engines = EngineRunner(make_engine, loop, numbers, rows=opened.rows, queue=opened.queue)
-    return DecoderModel(opened.name, tokenizer, engines, **about)
+def _facts(checkpoint: store.Checkpoint[Any], place: Place) -> dict[str, Any]:
+    """What the page says of a model."""
+    config = checkpoint.config
+    return {
+        "parameters": parameters(checkpoint.model), "layers": getattr(config, "n_layer", None),
+        "heads": getattr(config, "n_head", None), "d_model": getattr(config, "d_model", None),
+        "stage": checkpoint.state.get("stage"), "step": checkpoint.state.get("step"), "run": str(checkpoint.path),
+        "device": str(place.device), "dtype": "int8" if place.int8 else str(place.dtype).removeprefix("torch."),
+    }  # fmt: skip
+
+
+def _described(served: ServedModel, facts: dict[str, Any]) -> ServedModel:
+    served.facts = facts
+    return served

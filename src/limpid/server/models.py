@@ -9,6 +9,7 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from limpid.inference.reading import ReadToken
+from limpid.inference.sampler import Sampling
 from limpid.server.answer import Answer
 from limpid.server.errors import ApiError, bad_request, context_exceeded
 from limpid.server.requests import ChatBody, CompletionBody
@@ -42,6 +43,7 @@ class ServedModel(ABC):
     ) -> None:
         self.name, self.tokenizer, self.runner = name, tokenizer, runner
         self.context, self.created, self.fingerprint = context, created, fingerprint
+        self.facts: dict[str, Any] = {}  # what the page says of it beside its name: sizes, stage, device
         self._longest = max(len(tokenizer.token_bytes(i)) for i in range(tokenizer.vocab_size))
 
     @property
@@ -75,6 +77,13 @@ class ServedModel(ABC):
     @abstractmethod
     async def read(self, ids: list[int], alternatives: int) -> list[ReadToken]:
         """How probable each token of a prompt was."""
+
+    def token_answer(self, ids: list[int], begun: list[int], sampling: Sampling, stop_ids: frozenset[int]) -> Answer:
+        """An answer to a prompt of these ids that begins with the tokens ``begun`` and shows every token's numbers.
+
+        Raises ApiError where a model's answers do not come token by token.
+        """
+        raise bad_request(f"The model {self.name!r} does not answer token by token.", "model")
 
     def check_length(self, text: str, param: str) -> None:
         """Raise ApiError where a text cannot fit, whatever its tokens: encoding megabytes takes seconds."""

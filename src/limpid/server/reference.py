@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Any
 
@@ -34,7 +35,7 @@ def page(table: dict[str, Any]) -> str:
 
 def _operation(path: str, method: str, operation: dict[str, Any], table: dict[str, Any]) -> str:
     parts = [f"<section><h2><code>{method.upper()} {escape(path)}</code></h2>"]
-    parts.append(f"<p>{escape(operation.get('description', ''))}</p>")
+    parts.append(f"<p>{_prose(operation.get('description', ''))}</p>")
     if body := operation.get("requestBody"):
         parts.append(_fields(_resolved(body["content"]["application/json"]["schema"], table), table))
     rows = [
@@ -51,7 +52,7 @@ def _fields(schema: dict[str, Any], table: dict[str, Any]) -> str:
         f"<tr><td>{escape(name)}{' *' if name in required else ''}</td><td>{escape(_kind(field, table))}</td></tr>"
         for name, field in schema.get("properties", {}).items()
     ]
-    told = f"<p>{escape(schema['description'])}</p>" if "description" in schema else ""
+    told = f"<p>{_prose(schema['description'])}</p>" if "description" in schema else ""
     return f"{told}<table><tr><th>Field (* required)</th><th>Value</th></tr>{''.join(rows)}</table>"
 
 
@@ -71,8 +72,16 @@ def _kind(schema: dict[str, Any], table: dict[str, Any]) -> str:
     kind = str(schema.get("type", "anything"))
     if kind == "array":
         return f"list of {_kind(schema.get('items', {}), table)}"
-    limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<", "maxLength": "length ≤"}
-    return " ".join([kind, *(f"{sign} {schema[key]:g}" for key, sign in limits.items() if key in schema)])
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<", "maxLength": "length ≤"}
+    limits = [(sign, float(schema[key])) for key, sign in signs.items() if key in schema]
+    return " ".join(
+        [kind, *(f"{sign} {limit:.0f}" if limit.is_integer() else f"{sign} {limit:g}" for sign, limit in limits)]
+    )
+
+
+def _prose(text: str) -> str:
+    """A docstring as HTML: ``names`` in it are code."""
+    return re.sub("``(.+?)``", r"<code>\1</code>", escape(text))
 
 
 def _resolved(schema: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from limpid.core.errors import LimpidError
@@ -18,6 +19,9 @@ from limpid.server.metrics import ModelMetrics
 
 T = TypeVar("T")
 log = logging.getLogger("limpid.server")
+GATHER_SECONDS = 0.01
+"""So long at most a runner with nothing to do waits for requests that are nearly ready: prompts read together cost
+less than the first alone and then the rest."""
 
 
 class Runner(ABC):
@@ -38,6 +42,7 @@ class Runner(ABC):
         self._running: set[Answer] = set()
         self._jobs: deque[tuple[asyncio.Future[Any], Callable[[], Any]]] = deque()
         self._calls = 0  # computations that somebody waits for
+        self._nearly = 0  # requests that will be submitted in a moment
         self._refuses = self._closed = False
         self._heard: list[tuple[Answer, Piece]] = []
         metrics.watch(
@@ -53,6 +58,17 @@ class Runner(ABC):
     def live(self) -> int:
         """Answers and computations that wait or run."""
         return len(self._waiting) + len(self._running) + self._calls
+
+    @contextlib.contextmanager
+    def expecting(self) -> Iterator[None]:
+        """While entered, a request is made ready to be submitted."""
+        self._nearly += 1
+        try:
+            yield
+        finally:
+            with self._wake:
+                self._nearly -= 1
+                self._wake.notify()
 
     def submit(self, answers: Sequence[Answer]) -> Reply:
         """Queue the answers to one request.
@@ -172,6 +188,8 @@ class Runner(ABC):
         with self._wake:
             while not (self._jobs or self._waiting or self._running or self._has_work() or self._closed):
                 self._wake.wait()
+            if self._waiting and not self._running:
+                self._wake.wait_for(lambda: self._jobs or self._closed or not self._nearly, GATHER_SECONDS)
             if self._closed:
                 return False
             job = self._jobs.popleft() if self._jobs else None

@@ -24,6 +24,9 @@ _ALONE = {
     "reward": ("Reward", "mean grade of the sampled answers, −1 to +1"),
     "kl": ("KL", "distance from the fine-tuned model, nats a token"),
     "length": ("Length", "tokens in an answer"),
+    "margin": ("Margin", "implicit reward of the better answer above the worse one's"),
+    "accuracy": ("Order", "share of pairs whose better answer has the larger implicit reward"),
+    "validation_accuracy": ("Held-out pairs", "share in the right order"),
     "entropy": ("Entropy", "how undecided each next token is, nats"),
     "wrong": ("Wrong while sampling", "share of sampled answers"),
     "informative_groups": ("Groups that teach", "questions whose samples got different grades"),
@@ -31,7 +34,7 @@ _ALONE = {
     "grad_norm": ("Gradient norm", "before clipping"),
     "learning_rate": ("Learning rate", "as a factor of the base rates"),
 }
-_SHARES = ("wrong", "informative_groups")
+_SHARES = ("wrong", "informative_groups", "accuracy", "validation_accuracy")
 _MACHINERY = ("tokens_per_second", "grad_norm", "learning_rate")
 
 
@@ -77,8 +80,14 @@ def panels(stage: str, records: Sequence[Mapping[str, Any]], baselines: Mapping[
     loss = [Series("training", training.pop("loss"), True)] if "loss" in training else []
     if "validation_nats" in held_out:
         loss.append(Series("held out", held_out.pop("validation_nats"), False))
-    if loss and stage != "grpo":
-        add("Loss", "nats a token", loss)
+    if "validation_loss" in held_out:
+        loss.append(Series("held out", held_out.pop("validation_loss"), False))
+    if loss and stage not in ("grpo", "ppo"):
+        add("Loss", {"reward": "nats a pair", "dpo": "of the pairs and the text"}.get(stage, "nats a token"), loss)
+    if "validation_accuracy" in held_out:
+        add(
+            *_ALONE["validation_accuracy"], [Series("held out", held_out.pop("validation_accuracy"), False)], share=True
+        )
     if "validation_bits_per_byte" in held_out:
         bits = held_out.pop("validation_bits_per_byte")
         add("Bits per byte", "held-out text, lower is better", [Series("held out", bits, False)])
@@ -91,7 +100,7 @@ def panels(stage: str, records: Sequence[Mapping[str, Any]], baselines: Mapping[
         right.append(Series("any wrong", held_out.pop("wrong"), False))
     if right:
         add("Right answers", "a few held-out questions of each kind", right, share=True)
-    if loss and stage == "grpo":
+    if loss and stage in ("grpo", "ppo"):
         add("Loss", "of the policy gradient: its size means little", loss, minor=True)
     for key, points in (training | held_out).items():
         title, note = _ALONE.get(key, (key.replace("_", " "), ""))

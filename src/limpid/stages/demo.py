@@ -1,4 +1,4 @@
-"""The whole line: tokenizer -> pretraining -> supervised fine-tuning -> RL -> report, each stage kept when finished."""
+"""The whole line: tokenizer -> pretraining -> fine-tuning -> reward model -> RL -> report; finished stages are kept."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from limpid.stages.events import Event, Finished
 from limpid.stages.grpo import grpo
 from limpid.stages.pretrain import pretrain
 from limpid.stages.recipe import Recipe
+from limpid.stages.reward import reward
 from limpid.stages.sft import sft
 from limpid.stages.tokenize import tokenize
 
@@ -31,7 +32,8 @@ def demo(recipe: Recipe, out: Path, world: World) -> Iterator[Event]:
         ("tokenizer", tokenize(recipe, out / "tokenizer")),
         ("pretrain", pretrain(recipe, out / "pretrain", world, resume=True, tokenizer_path=tokenizer)),
         ("sft", sft(recipe, out / "pretrain", out / "sft", world, resume=True)),
-        ("grpo", grpo(recipe, out / "sft", out / "grpo", world, resume=True)),
+        ("reward", reward(recipe, out / "sft", out / "reward", world, resume=True)),
+        ("grpo", grpo(recipe, out / "sft", out / "grpo", world, resume=True, reward_model=out / "reward")),
     ]
     for stage, events in line:
         finished = out / stage / "summary.json"

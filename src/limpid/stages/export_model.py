@@ -12,6 +12,7 @@ from limpid.checkpoint import parity, store
 from limpid.checkpoint.hugging_face import witness
 from limpid.checkpoint.hugging_face.export import write_model
 from limpid.checkpoint.hugging_face.model import read_model
+from limpid.checkpoint.hugging_face.peft import read_adapter, write_adapter
 from limpid.checkpoint.hugging_face.tokenizer import read_tokenizer
 from limpid.checkpoint.llama_cpp import file as gguf_file
 from limpid.checkpoint.llama_cpp import witness as llama_cpp
@@ -22,11 +23,12 @@ from limpid.checkpoint.parity import Parity
 from limpid.checkpoint.two_files import load_program, write_two_files
 from limpid.core.errors import LimpidError, did_you_mean
 from limpid.core.paths import atomic_directory
+from limpid.models.lora import base_of
 from limpid.models.model import Model
 from limpid.text.chat import prompt
 from limpid.text.tokenizer import UNKNOWN, Tokenizer
 
-FORMS = ("hf", "gguf", "two-files")
+FORMS = ("hf", "peft", "gguf", "two-files")
 LLAMA_CPP_ALLOWS = {"f32": 1e-3, "f16": 0.02, "bf16": 0.15, "q8_0": 0.3}
 """Logit differences that llama.cpp may have, as parts of the logits' deviation."""
 
@@ -51,8 +53,8 @@ def export_model(
         raise LimpidError(f"there is no form '{to}'.{did_you_mean(to, FORMS)}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise LimpidError(f"{out} is there already; name a new folder.")
-    checkpoint = store.read(run, Model)
-    export = {"hf": _hugging_face, "gguf": _gguf, "two-files": _two_files}[to]
+    checkpoint = store.read(run, Model, merge=to != "peft")
+    export = {"hf": _hugging_face, "peft": _peft, "gguf": _gguf, "two-files": _two_files}[to]
     yield from export(checkpoint.model.eval(), checkpoint.tokenizer, out, dtype, shard_bytes)
 
 
@@ -78,6 +80,27 @@ def _hugging_face(model: Any, tokenizer: Tokenizer, out: Path, dtype_name: str, 
         if tokenizer.can_chat and said.chat != prompt(tokenizer, TALK):
             result = result._replace(differing=(*result.differing, "a conversation, by the chat template"))
         yield result
+
+
+def _peft(model: Any, tokenizer: Tokenizer, out: Path, dtype_name: str, shard_bytes: int) -> Iterator[Parity]:
+    """The adapters, and in ``base`` the model that they are for."""
+    dtype = _dtype(dtype_name, DTYPES)
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype).float()
+    with atomic_directory(out) as folder:
+        write_adapter(folder, model, str((out / "base").resolve()), dtype)
+        (folder / "base").mkdir()
+        write_model(folder / "base", base_of(model), tokenizer, dtype, shard_bytes)
+    ids = parity.probe(model.config.vocab_size, model.config.context)
+    expected = parity.logits(model, ids)
+    again, _ = read_tokenizer(out / "base")
+    read = read_model(out / "base")
+    read_adapter(out, read)
+    yield parity.compare("limpid import", tokenizer, again.encode, expected, parity.logits(read.eval(), ids))
+    if witness.is_here("peft"):
+        said = witness.ask(out / "base", ids, [*parity.TEXTS], [], adapter=out)
+        by_text = dict(zip(parity.TEXTS, said.ids, strict=True))
+        yield parity.compare("peft", tokenizer, by_text.__getitem__, expected, said.logits)
 
 
 def _two_files(model: Any, tokenizer: Tokenizer, out: Path, dtype_name: str, shard_bytes: int) -> Iterator[Parity]:

@@ -17,12 +17,16 @@ from limpid.inference.language_model import LanguageModel
 from limpid.inference.speculation import Drafter, DraftModel, PromptLookup
 from limpid.inference.weights import inference_copy
 from limpid.inspection.word_vectors import WordVectors
+from limpid.models.model import Model
+from limpid.models.task import TaskModel
 from limpid.parallel.environment import pick_device
 from limpid.parallel.hardware import compute_dtype, keep_memory
 from limpid.text.tokenizer import Tokenizer
 
 LOOKUP = "lookup"
 """The name of the drafter that needs no model."""
+BEST = "best"
+"""The folder in a translator's run that holds the weights to translate with: averaged, or the best by validation."""
 
 
 class Precision(NamedTuple):
@@ -65,6 +69,20 @@ def drafter(draft: str | PathLike[str], tokenizer: Tokenizer, device: torch.devi
         raise LimpidError(f"{draft} has another tokenizer than the model it is to draft for; both must share one.")
     model = inference_copy(small.model.to(device), dtype)
     return DraftModel(model, fastest_forward(model), tokenizer.vocab_size)
+
+
+def load_subject(path: Path, *, device: str = "auto") -> tuple[Model, Tokenizer]:
+    """The model of a run and its tokenizer, to be looked into: a decoder, an encoder or an encoder-decoder, float32.
+
+    Raises:
+        LimpidError: nothing there, damaged, or a model that no trace can be taken of.
+    """
+    run = path / "seq2seq" if (path / "seq2seq").is_dir() else path
+    best = run / BEST
+    checkpoint = store.read(best if (best / "checksums.json").is_file() else run, Model)
+    if isinstance(checkpoint.model, TaskModel):
+        raise LimpidError(f"{path} is a classifier, whose answer no trace explains yet; inspect what it was made from.")
+    return checkpoint.model.to(pick_device(device)).eval(), checkpoint.tokenizer
 
 
 def load_word_vectors(path: Path) -> WordVectors:

@@ -64,7 +64,7 @@ def pretrain(
         model = build(config, seed=recipe.train.seed)
         rows = max(1, recipe.train.tokens_per_step // config.context)
         steps = recipe.train.steps or max(1, 20 * matmul_parameters(model) // (rows * config.context))
-        model, _ = prepare_model(model, recipe, world, steps)
+        model, _ = prepare_model(model, recipe, world, steps, fresh=True)
         dtype = compute_dtype(recipe.train.dtype, world.device)
 
         def conclude() -> dict[str, Any]:

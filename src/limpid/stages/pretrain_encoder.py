@@ -36,7 +36,7 @@ def masked_job(recipe: Recipe, world: World, tokenizer: Tokenizer, stores: dict[
     model: Encoder = build(config, seed=recipe.train.seed)
     rows = max(1, recipe.train.tokens_per_step // config.context)
     steps = recipe.train.steps or max(1, 20 * matmul_parameters(model) // (rows * config.context))
-    model, _ = prepare_model(model, recipe, world, steps)
+    model, _ = prepare_model(model, recipe, world, steps, fresh=True)
     dtype = compute_dtype(recipe.train.dtype, world.device)
 
     def masked(store: TokenStore, seed: int) -> MaskedBatches:

@@ -9,9 +9,11 @@ from pydantic import Field
 
 from limpid.checkpoint.store import CheckpointSection
 from limpid.core.recipe import Section
+from limpid.models.lora import LoraSection
 from limpid.models.registry import ModelSection
 from limpid.nn.task_heads import Pooling
 from limpid.parallel.hardware import compute_dtype
+from limpid.stages.preference_recipe import DpoSection, RewardSection
 from limpid.stages.rl_recipe import GrpoSection, PpoSection
 from limpid.text.task_inputs import Form
 from limpid.text.tokenizer import TokenizerSection
@@ -60,13 +62,17 @@ class EvalSection(Section):
 
 
 class SftSection(Section):
-    """path: conversations (``python-docs``, or a JSONL file). conversations: how many to draw from python-docs.
+    """path: conversations: ``python-docs``, ``addition``, a file, folder or glob, a folder of the data folders, or
+    hub:OWNER/NAME. conversations: how many to draw from the first two.
 
-    text_share: part of each batch that is pretraining text, against forgetting. dropout: instead of the model's.
+    too_long: conversations longer than the context are left out, or
+    lose their end. text_share: part of each batch that is pretraining text, against forgetting. dropout: instead of
+    the model's.
     """
 
     path: str = "python-docs"
     conversations: Count = 40_000
+    too_long: Literal["drop", "truncate"] = "drop"
     steps: Count = 400
     tokens_per_step: Count = 4096
     lr_factor: Annotated[float, Field(gt=0)] = 0.5
@@ -74,6 +80,26 @@ class SftSection(Section):
     text_share: Annotated[float, Field(ge=0, lt=1)] = 0.25
     warmup_steps: Whole = 20
     decay: Annotated[float, Field(ge=0, le=1)] = 0.7
+
+
+class DistillSection(SftSection):
+    """As `SftSection`, with what a teacher says instead of what the data say.
+
+    teacher: its run. method: ``logits``: its distribution of every token, which needs its vocabulary; ``answers``: what
+    it says to the prompts of the conversations (Kim & Rush 2016), whatever its vocabulary.
+    temperature: both distributions are softened by it. share: of the divergence in the loss; the rest is the data's
+    cross-entropy (Hinton et al. 2015). text_share: 1 for a teacher of text that has seen no conversation.
+    prompts: how many are answered; answer_temperature: how answers are drawn, 0 for the most probable token.
+    """
+
+    teacher: str = ""
+    method: Literal["logits", "answers"] = "logits"
+    temperature: Annotated[float, Field(gt=0)] = 2.0
+    share: Annotated[float, Field(ge=0, le=1)] = 0.9
+    text_share: Annotated[float, Field(ge=0, le=1)] = 0.25
+    prompts: Count = 2000
+    answer_temperature: Annotated[float, Field(ge=0)] = 0.0
+    max_tokens: Count = 128
 
 
 class ClassifySection(Section):
@@ -134,10 +160,14 @@ class Recipe(Section):
     model: ModelSection = ModelSection()
     train: TrainSection = TrainSection()
     optim: OptimSection = OptimSection()
+    lora: LoraSection = LoraSection()
     schedule: ScheduleSection = ScheduleSection()
     checkpoint: CheckpointSection = CheckpointSection()
     eval: EvalSection = EvalSection()
     sft: SftSection = SftSection()
+    distill: DistillSection = DistillSection()
+    reward: RewardSection = RewardSection()
+    dpo: DpoSection = DpoSection()
     grpo: GrpoSection = GrpoSection()
     ppo: PpoSection = PpoSection()
     classify: ClassifySection = ClassifySection()

@@ -36,7 +36,7 @@ _COPIED = (
 
 
 def write_report(folder: Path, total_seconds: float) -> dict[str, Any]:
-    """Report on the stages in ``folder``/{tokenizer,pretrain,sft,grpo}, finished or not, and return report.json's dict.
+    """Report on the stages in ``folder``, each in the folder of its name, finished or not; return report.json's dict.
 
     Writes report.json, report.md and report.html into ``folder``, each in one step. ``total_seconds`` is what the
     whole line took.

@@ -53,6 +53,11 @@ def render_html(report: dict[str, Any], drawn: Sequence[Panel], folder: str) -> 
         )
         if part
     )
+    return page("limpid demo: a ChatGPT, made here", body)
+
+
+def page(title: str, body: str) -> str:
+    """A whole page in the report's style, with ``body`` (HTML) in it."""
     style = (_FOLDER / "report.css").read_text(encoding="utf-8")
     script = (_FOLDER / "report.js").read_text(encoding="utf-8")
     policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -61,7 +66,7 @@ def render_html(report: dict[str, Any], drawn: Sequence[Panel], folder: str) -> 
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
-        f"<title>limpid demo: a ChatGPT, made here</title>\n<style>\n{style}</style>\n</head>\n"
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n<script>\n{script}</script>\n</body>\n</html>\n"
     )
 

@@ -5,13 +5,31 @@ from __future__ import annotations
 import unicodedata
 from typing import Any, NamedTuple
 
-STAGES = ("tokenizer", "pretrain", "sft", "grpo")
-TITLES = {"tokenizer": "Tokenizer", "pretrain": "Pretraining", "sft": "Fine-tuning", "grpo": "Reinforcement learning"}
-AFTER = {"tokenizer": "tokenizer", "pretrain": "pretraining", "sft": "fine-tuning", "grpo": "RL"}
+STAGES = ("tokenizer", "pretrain", "sft", "reward", "dpo", "grpo", "ppo")
+TITLES = {
+    "tokenizer": "Tokenizer",
+    "pretrain": "Pretraining",
+    "sft": "Fine-tuning",
+    "reward": "Reward model",
+    "dpo": "Preferences",
+    "grpo": "Reinforcement learning",
+    "ppo": "Reinforcement learning, PPO",
+}
+AFTER = {
+    "tokenizer": "tokenizer",
+    "pretrain": "pretraining",
+    "sft": "fine-tuning",
+    "reward": "the reward model",
+    "dpo": "preferences",
+    "grpo": "RL",
+    "ppo": "PPO",
+}
 TAGLINES = {
     "pretrain": "it has only read, and continues text",
     "sft": "it has imitated right answers",
+    "dpo": "it has seen better and worse answers",
     "grpo": "it has been graded on its own answers",
+    "ppo": "likewise, token by token",
 }
 GRADES = {"right": "✓", "admitted": "~", "wrong": "✗"}
 KINDS = {
@@ -155,7 +173,10 @@ def stages_of(rows: list[Row]) -> list[str]:
 
 def story(stage: dict[str, Any], report: dict[str, Any]) -> str:
     """A sentence or two: what the stage is for, and what it changed, in its own numbers."""
-    tell = {"tokenizer": _tokenizer, "pretrain": _pretrain, "sft": _sft, "grpo": _grpo}[stage["name"]]
+    tell = {
+        "tokenizer": _tokenizer, "pretrain": _pretrain, "sft": _sft, "reward": _reward, "dpo": _dpo, "grpo": _rl,
+        "ppo": _rl,
+    }[stage["name"]]  # fmt: skip
     text = tell(stage, {s["name"]: s for s in report["stages"]})
     return text if stage["finished"] else f"{text} It was cut short after step {stage['steps']}."
 
@@ -198,8 +219,28 @@ def _sft(stage: dict[str, Any], stages: dict[str, Any]) -> str:
     return f"{text}. On plain text it went from {before:.2f} to {after:.2f} bits per byte: {forgot}."
 
 
-def _grpo(stage: dict[str, Any], stages: dict[str, Any]) -> str:
-    text = "Answers on its own, is graded (right +1, admitted 0, wrong −1), and does more of what was graded well"
+def _reward(stage: dict[str, Any], _: dict[str, Any]) -> str:
+    text = "A copy of the model learns to say which of two answers is better, as a number for each"
+    accuracy, error = stage["measures"].get("accuracy"), stage["measures"].get("calibration error")
+    if accuracy:
+        text += f": it puts {percent(accuracy['value'], 1)} of held-out pairs in the right order"
+    if error:
+        text += f", and is off by {percent(error['value'], 1)} on average when it says how sure it is"
+    return f"{text}."
+
+
+def _dpo(stage: dict[str, Any], stages: dict[str, Any]) -> str:
+    text = "Sees a better and a worse answer to each question, and moves from the worse to the better one"
+    before = stages.get("sft", {}).get("measures", {}).get("unknown: wrong")
+    after = stage["measures"].get("unknown: wrong")
+    if before and after:
+        change = f"{percent(before['value'], 1)} to {percent(after['value'], 1)}"
+        text += f": wrong answers about names that do not exist went from {change}"
+    return f"{text}."
+
+
+def _rl(stage: dict[str, Any], stages: dict[str, Any]) -> str:
+    text = "Answers on its own, is rewarded or not, and does more of what was rewarded"
     before = stages.get("sft", {}).get("measures", {}).get("unknown: wrong")
     after = stage["measures"].get("unknown: wrong")
     if before and after:

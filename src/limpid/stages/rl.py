@@ -95,7 +95,7 @@ def rl_job(
     policy, _ = prepare_model(with_dropout(checkpoint.model, 0.0), recipe, world, 0)
     answering = Engine(inference_copy(policy, dtype), rows=min(512, section.prompts * section.samples))
     stores = stores_of_line(recipe, tokenizer, folder / "tokens", checkpoint.path, world)
-    questions, note = _fitting(read_questions(section.path, section.held_out, seed), section, tokenizer, config.context)
+    questions, note = fitting(read_questions(section.path, section.held_out, seed), section, tokenizer, config.context)
     panel = Panel(section.rewards, section.unfinished, RewardScorer.load)
 
     def current() -> Engine:
@@ -185,11 +185,18 @@ def rl_job(
 
 
 def rewarded_by(recipe: Recipe, stage: Literal["grpo", "ppo"], reward_model: Path | None) -> Recipe:
-    """The recipe with that reward model instead of the stage's rewards; as it is where there is none."""
+    """The recipe with that reward model where the stage's rewards say ``model`` without a path; where none does,
+    instead of them all. As it is where there is none."""
     if reward_model is None:
         return recipe
-    rewards = (RewardSection(function="model", options={"path": str(reward_model)}),)
     section: RlSection = getattr(recipe, stage)
+    model = RewardSection(function="model", options={"path": str(reward_model)})
+    places = [r.function == "model" and not r.options for r in section.rewards]
+    rewards = tuple(
+        model.model_copy(update={"weight": reward.weight}) if here else reward
+        for reward, here in zip(section.rewards, places, strict=True)
+    )
+    rewards = rewards if any(places) else (model,)
     return recipe.model_copy(update={stage: section.model_copy(update={"rewards": rewards})})
 
 
@@ -249,7 +256,7 @@ def _parity(
     return str(parity(batch, found, dtype))
 
 
-def _fitting(questions: Questions, section: RlSection, tokenizer: Tokenizer, context: int) -> tuple[Questions, str]:
+def fitting(questions: Questions, section: RlSection, tokenizer: Tokenizer, context: int) -> tuple[Questions, str]:
     """Without the rows whose prompt leaves no room for an answer of max_tokens, and how many those were."""
     room = context - section.max_tokens
     if room < 1:

@@ -25,15 +25,13 @@ from limpid.models.registry import build
 from limpid.parallel.environment import World, pick_device
 from limpid.parallel.hardware import compute_dtype, keep_memory, release_memory
 from limpid.stages.events import Event
+from limpid.stages.load import BEST
 from limpid.stages.recipe import Recipe
 from limpid.stages.training_run import Job, prepare_model, train_stage
 from limpid.text.tokenizer import Tokenizer, train
 from limpid.training.objectives.translation import Translation
 from limpid.training.optim import build_optimizers
 from limpid.training.schedule import factor
-
-BEST = "best"
-"""The folder in a run that holds the weights to translate with: averaged, or the best ones by validation."""
 
 
 def seq2seq(recipe: Recipe, out: Path, world: World, *, resume: bool = False) -> Iterator[Event]:
@@ -63,7 +61,7 @@ def seq2seq(recipe: Recipe, out: Path, world: World, *, resume: bool = False) ->
         batches = PairBatches(pairs, recipe.train.tokens_per_step, recipe.train.seed, end, end, world.size)
         model = build(config, seed=recipe.train.seed)
         steps = recipe.train.steps or _steps(model, pairs, batches)
-        model, _ = prepare_model(model, recipe, world, steps, dynamic=True)
+        model, _ = prepare_model(model, recipe, world, steps, dynamic=True, fresh=True)
         dtype = compute_dtype(recipe.train.dtype, world.device)
         shown = next(splits["validation"]())
 

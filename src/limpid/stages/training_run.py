@@ -20,6 +20,7 @@ from limpid.core.recipe import Section, dumps
 from limpid.core.signals import StopRequest
 from limpid.data.batches import Batches
 from limpid.models.count import flops_per_token
+from limpid.models.lora import add_lora, trained_share
 from limpid.models.model import Model
 from limpid.parallel.environment import World
 from limpid.parallel.hardware import (
@@ -106,11 +107,16 @@ class Job(NamedTuple):
         return more if self.state is None else more | {"state": self.state.tensors()}
 
 
-def prepare_model(model: M, recipe: Recipe, world: World, steps: int, *, dynamic: bool = False) -> tuple[M, bool]:
-    """Move, share and, where it pays, compile a model; also whether it was compiled.
+def prepare_model(
+    model: M, recipe: Recipe, world: World, steps: int, *, dynamic: bool = False, fresh: bool = False
+) -> tuple[M, bool]:
+    """Adapt (where the recipe has LoRA), move, share and, where it pays, compile a model; also whether it was compiled.
 
-    dynamic: batches differ in shape, so that one compiled block must serve them all.
+    dynamic: batches differ in shape, so that one compiled block must serve them all. fresh: the model has learnt
+    nothing yet, so there is nothing to adapt.
     """
+    if recipe.lora.rank and not fresh:
+        add_lora(model, recipe.lora, recipe.train.seed)
     keep_memory()
     model.to(world.device)
     dtype = compute_dtype(recipe.train.dtype, world.device)
@@ -153,7 +159,8 @@ def train_stage(
         dtype = compute_dtype(recipe.train.dtype, world.device)
         parameters = sum(p.numel() for p in job.model.parameters())
         named = str(dtype).removeprefix("torch.")
-        yield Started(stage, start, job.steps, parameters, str(world.device), named, compiled, job.note)
+        note = "; ".join(part for part in (trained_share(job.model), job.note) if part)
+        yield Started(stage, start, job.steps, parameters, str(world.device), named, compiled, note)
         log = stack.enter_context(MetricsLog(out, step=start)) if world.leads else None
         clock = _Clock(done, began)
         best: dict[str, Any] = done.get("best", {})

@@ -19,11 +19,30 @@ from limpid.text.template_sandbox import Sandbox, bounded
 from limpid.text.tokenizer import Tokenizer
 
 LIMPID = (
+    "{{- '<|endoftext|>' }}"
+    "{%- if tools %}{{- '<|system|>' }}"
+    "{%- if messages[0]['role'] == 'system' %}{{- messages[0]['content'] + '\\n\\n' }}{%- endif %}"
+    "{{- 'You may call these functions:\\n<tools>\\n' }}"
+    "{%- for tool in tools %}{{- (tool | tojson) + '\\n' }}{%- endfor %}"
+    '{{- \'</tools>\\nTo call one, say:\\n<tool_call>\\n{"name": NAME, "arguments": {...}}\\n</tool_call><|end|>\' }}'
+    "{%- endif %}"
     "{%- for message in messages %}"
-    "{%- if message['role'] not in ['system', 'user', 'assistant'] %}"
-    "{{- raise_exception('the roles are system, user and assistant') }}{%- endif %}"
-    "{%- if loop.first %}{{- '<|endoftext|>' }}{%- endif %}"
-    "{{- '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
+    "{%- if message['role'] not in ['system', 'user', 'assistant', 'tool'] %}"
+    "{{- raise_exception('the roles are system, user, assistant and tool') }}{%- endif %}"
+    "{%- if message['role'] == 'tool' %}"
+    "{{- '<|user|>' if loop.first or messages[loop.index0 - 1]['role'] != 'tool' else '\\n' }}"
+    "{{- '<tool_response>\\n' + message['content'] + '\\n</tool_response>' }}"
+    "{%- if loop.last or messages[loop.index0 + 1]['role'] != 'tool' %}{{- '<|end|>' }}{%- endif %}"
+    "{%- elif not (tools and loop.first and message['role'] == 'system') %}"
+    "{{- '<|' + message['role'] + '|>' + (message['content'] or '') }}"
+    "{%- for call in message['tool_calls'] or [] %}"
+    "{{- '\\n' if message['content'] or not loop.first else '' }}"
+    "{{- '<tool_call>\\n{\"name\": ' + (call['function']['name'] | tojson) + ', \"arguments\": ' }}"
+    "{%- if call['function']['arguments'] is string %}{{- call['function']['arguments'] }}"
+    "{%- else %}{{- call['function']['arguments'] | tojson }}{%- endif %}"
+    "{{- '}\\n</tool_call>' }}"
+    "{%- endfor %}{{- '<|end|>' }}"
+    "{%- endif %}"
     "{%- endfor %}"
     "{%- if add_generation_prompt %}{{- '<|assistant|>' }}{%- endif %}"
 )
@@ -48,8 +67,13 @@ Tools = Sequence[Mapping[str, Any]]
 
 def knows_tools(conventions: Conventions) -> bool:
     """Whether the template tells the model of tools."""
+    return _mentions_tools(conventions.chat_template)
+
+
+@cache
+def _mentions_tools(source: str) -> bool:
     try:
-        tree = _environment().parse(conventions.chat_template)
+        tree = _environment().parse(source)
     except jinja2.TemplateSyntaxError:
         return False
     return "tools" in jinja2.meta.find_undeclared_variables(tree)
@@ -64,11 +88,16 @@ def write(conventions: Conventions, messages: Sequence[Message], *, asking: bool
     try:
         return _environment().render(
             conventions.chat_template,
-            messages=[dict(message) for message in messages], add_generation_prompt=asking, documents=None,
+            messages=[_bare(message) for message in messages], add_generation_prompt=asking, documents=None,
             tools=[dict(tool) for tool in tools] or None, **conventions.names,
         )  # fmt: skip
     except Exception as error:  # a template is a program, and may fail in any way
         raise LimpidError(f"this model's chat template cannot write the conversation: {error}") from None
+
+
+def _bare(message: Message) -> dict[str, Any]:
+    """A message as templates know them: with a text, and without what is for training alone."""
+    return {key: value for key, value in message.items() if key != "weight"} | {"content": message.get("content") or ""}
 
 
 def prompt(tokenizer: Tokenizer, conventions: Conventions, messages: Sequence[Message], tools: Tools = ()) -> list[int]:
@@ -77,18 +106,22 @@ def prompt(tokenizer: Tokenizer, conventions: Conventions, messages: Sequence[Me
 
 
 def render(
-    tokenizer: Tokenizer, conventions: Conventions, messages: Sequence[Message]
+    tokenizer: Tokenizer, conventions: Conventions, messages: Sequence[Message], tools: Tools = ()
 ) -> tuple[list[int], list[float]]:
     """Token ids of a whole conversation, and 1.0 for each that is the assistant's to produce.
 
-    Those are the assistant's words and what the template writes behind them, as far as the end of the turn.
+    Those are the assistant's words, its calls of tools, and what the template writes behind them, as far as the end of
+    the turn; not of messages whose ``weight`` is 0.
 
     Raises:
         LimpidError: the template changes what the assistant said, so that its words cannot be found again.
     """
-    ids, spans, text = _encode(tokenizer, conventions, messages, asking=False)
+    ids, spans, text = _encode(tokenizer, conventions, messages, asking=False, tools=tools)
+    find = _turns if any(message.get("tool_calls") for message in messages) else _answers
     weights = [0.0] * len(ids)
-    for start, stop in _answers(conventions, messages, text):
+    for message, (start, stop) in find(conventions, messages, tools, text):
+        if not message.get("weight", 1):
+            continue
         for place, (first, last) in enumerate(spans):
             if start <= first and last <= stop and first < last:
                 weights[place] = 1.0
@@ -148,31 +181,57 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
     return value
 
 
-def _answers(conventions: Conventions, messages: Sequence[Message], text: str) -> list[tuple[int, int]]:
-    """Where in ``text`` the assistant's turns stand, each from its first word to the end of the turn."""
+Found = list[tuple[Message, tuple[int, int]]]
+"""The assistant's messages, and from where to where in the text each stands."""
+
+
+def _answers(conventions: Conventions, messages: Sequence[Message], tools: Tools, text: str) -> Found:
+    """The assistant's turns, each from its first word to the end of the turn, found by a mark in place of its words."""
     marks = [chr(_HIDING + 0x1000 + number) for number in range(len(messages))]
     marked = [{**m, "content": mark} for m, mark in zip(messages, marks, strict=True)]
-    frame = write(conventions, marked, asking=False)
+    frame = write(conventions, marked, asking=False, tools=tools)
     for strip in (str, str.strip):  # many templates strip what was said
         contents = {mark: strip(m["content"]) for m, mark in zip(messages, marks, strict=True)}
         if _replacer(contents)(frame) == text:
             break
     else:
-        raise LimpidError(
-            "this model's chat template rewrites what was said, so its answers cannot be told from the rest; "
-            "such a model can answer here, but not be fine-tuned."
-        )
-    spans, shift = [], 0
+        raise LimpidError(_REWRITES)
+    found, shift = [], 0
     for place, character in enumerate(frame):
         if character not in contents:
             continue
         length = len(contents[character])
         start = place + shift
         shift += length - 1
-        if messages[marks.index(character)]["role"] == "assistant":
+        message = messages[marks.index(character)]
+        if message["role"] == "assistant":
             end = text.find(conventions.end_of_turn, start + length)
-            spans.append((start, end + len(conventions.end_of_turn) if end >= 0 else start + length))
-    return spans
+            found.append((message, (start, end + len(conventions.end_of_turn) if end >= 0 else start + length)))
+    return found
+
+
+def _turns(conventions: Conventions, messages: Sequence[Message], tools: Tools, text: str) -> Found:
+    """As `_answers`, where calls of tools are part of what is said: what a turn adds to the text before it.
+
+    A template may write calls only, and none of its words, so that no mark can tell where they stand.
+    """
+    found: Found = []
+    for place, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        before = write(conventions, messages[:place], asking=True, tools=tools)
+        whole = write(conventions, messages[: place + 1], asking=False, tools=tools)
+        if not (whole.startswith(before) and text.startswith(whole)):
+            raise LimpidError(_REWRITES)
+        end = whole.rfind(conventions.end_of_turn, len(before))
+        found.append((message, (len(before), end + len(conventions.end_of_turn) if end >= 0 else len(whole))))
+    return found
+
+
+_REWRITES = (
+    "this model's chat template rewrites what was said, so its answers cannot be told from the rest; "
+    "such a model can answer here, but not be fine-tuned."
+)
 
 
 def _replacer(table: Mapping[str, str]) -> Any:

@@ -22,22 +22,32 @@ class ToolCall(NamedTuple):
     arguments: str
 
 
-def as_text(messages: Iterable[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+def as_text(messages: Iterable[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The same conversation for a template that knows neither tools nor their results.
 
-    Tools stand in the system message, calls in the assistant's words, results in a user's message.
+    Tools stand in the system message, calls in the assistant's words, results that follow each other in one user's
+    message. `chat_template.LIMPID` says the same in Jinja.
 
     Args:
-        messages: with ``tool_calls`` as the API has them, but arguments as objects. tools: as the API has them.
+        messages: with ``tool_calls`` as the API has them, arguments as objects or as JSON. tools: as the API has them.
     """
-    told: list[dict[str, str]] = []
+    told: list[dict[str, Any]] = []
+    before = ""
     for message in messages:
-        content = message.get("content") or ""
-        if message["role"] == "tool":
-            told.append({"role": "user", "content": f"<tool_response>\n{content}\n</tool_response>"})
-            continue
-        calls = [_written(call["function"]) for call in message.get("tool_calls") or ()]
-        told.append({"role": message["role"], "content": "\n".join([*([content] if content else []), *calls])})
+        content, role = message.get("content") or "", message["role"]
+        if role == "tool":
+            result = f"<tool_response>\n{content}\n</tool_response>"
+            if before == "tool":
+                told[-1]["content"] += f"\n{result}"
+            else:
+                told.append({"role": "user", "content": result})
+        else:
+            calls = [_written(call["function"]) for call in message.get("tool_calls") or ()]
+            said = "\n".join([*([content] if content else []), *calls])
+            told.append(
+                {"role": role, "content": said} | ({"weight": message["weight"]} if "weight" in message else {})
+            )
+        before = role
     if not tools:
         return told
     if told and told[0]["role"] == "system":
@@ -124,8 +134,10 @@ class CallReader:
 
 
 def _written(function: Mapping[str, Any]) -> str:
-    call = {"name": function["name"], "arguments": function["arguments"]}
-    return f"{OPEN}\n{json.dumps(call, ensure_ascii=False)}\n{CLOSE}"
+    arguments = function["arguments"]
+    if not isinstance(arguments, str):
+        arguments = json.dumps(arguments, ensure_ascii=False)
+    return f'{OPEN}\n{{"name": {json.dumps(function["name"], ensure_ascii=False)}, "arguments": {arguments}}}\n{CLOSE}'
 
 
 def _introduction(tools: Sequence[Mapping[str, Any]]) -> str:

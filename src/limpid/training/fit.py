@@ -66,7 +66,9 @@ def fit(
         weight = whole.total_weight
         if weight <= 0:
             raise LimpidError(
-                f"step {step + 1}: every target of the batch is masked, there is nothing to learn from it."
+                f"step {step + 1}: no token of the batch is trained: every target of its {len(whole.inputs)} rows is "
+                "masked, so there is nothing to learn from it. Prompts without answers, or answers behind the end of "
+                "the context, come to this; limpid data inspect shows the rows."
             )
         mine = whole.rows(*world.share(len(whole.inputs)))
         model.train()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from limpid.core.recipe import Section
+from limpid.models.lora import is_adapter
 from limpid.nn.heads import Embedding
 from limpid.nn.position import LearnedPositions
 
@@ -153,12 +154,15 @@ class _Sorted(NamedTuple):
     tables: list[nn.Parameter]
     head: list[nn.Parameter]
     scalars: list[nn.Parameter]
+    adapters: list[nn.Parameter]
 
 
 def _sorted(model: nn.Module) -> _Sorted:
     """tables: looked up by token or position. head: the output matrices (a task model has two), unless one is a table
-    too. scalars: all that has one dimension (norms, biases, scalars). matrices: the rest."""
-    named = list(model.named_parameters())
+    too. scalars: all that has one dimension (norms, biases, scalars). adapters: of LoRA. matrices: the rest. What is
+    frozen is in none."""
+    adapters = [p for name, p in model.named_parameters() if is_adapter(name)]
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad and not is_adapter(name)]
     lookup = {m.weight for m in model.modules() if isinstance(m, Embedding | LearnedPositions)}
     wide = [("head" in name.split("."), p) for name, p in named if p.dim() >= 2 and p not in lookup]
     return _Sorted(
@@ -166,6 +170,7 @@ def _sorted(model: nn.Module) -> _Sorted:
         tables=[p for _, p in named if p in lookup],
         head=[p for is_head, p in wide if is_head],
         scalars=[p for _, p in named if p.dim() < 2],
+        adapters=adapters,
     )
 
 
@@ -180,8 +185,13 @@ def training_bytes(model: nn.Module, kind: str = "muon") -> int:
 
 
 def build_optimizers(model: nn.Module, section: OptimSection, d_model: int, dtype: torch.dtype) -> Optimizers:
-    """AdamW over everything, or Muon (iterating in ``dtype``) over the blocks' matrices and AdamW over the rest."""
-    blocks, embedding, head, scalars = _sorted(model)
+    """AdamW over everything, or Muon (iterating in ``dtype``) over the blocks' matrices and AdamW over the rest.
+
+    LoRA's adapters are AdamW's in either case, at a rate of their own.
+    """
+    blocks, embedding, head, scalars, adapters = _sorted(model)
+    lora = getattr(model, "lora", None)
+    own = [{"params": adapters, "lr": lora.lr, "weight_decay": section.weight_decay}] if lora is not None else []
     betas = (section.beta1, section.beta2)
     fused = not any(isinstance(p, DTensor) for p in model.parameters())
     if section.kind == "adamw":
@@ -189,15 +199,19 @@ def build_optimizers(model: nn.Module, section: OptimSection, d_model: int, dtyp
         groups = [
             {"params": blocks + embedding + head, "weight_decay": section.weight_decay, "lr": lr},
             {"params": scalars, "weight_decay": 0.0, "lr": lr},
+            *own,
         ]
-        return Optimizers([torch.optim.AdamW(groups, betas=betas, fused=fused)])
+        return Optimizers([torch.optim.AdamW([g for g in groups if g["params"]], betas=betas, fused=fused)])
     width = (d_model / 768) ** -0.5
     tied = not head  # one table for both: it has the head's small scale, and so the head's rate
     groups = [
         {"params": embedding, "lr": (section.head_lr if tied else section.embedding_lr) * width, "weight_decay": 0.0},
         {"params": head, "lr": section.head_lr * width, "weight_decay": 0.0},
         {"params": scalars, "lr": section.scalar_lr, "weight_decay": 0.0},
+        *own,
     ]
     adamw = torch.optim.AdamW([g for g in groups if g["params"]], betas=betas, eps=1e-10, fused=fused)
+    if not blocks:
+        return Optimizers([adamw])
     muon = Muon(blocks, lr=section.matrix_lr, momentum=section.momentum, weight_decay=section.weight_decay, dtype=dtype)
     return Optimizers([muon, adamw])

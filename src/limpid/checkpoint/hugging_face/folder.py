@@ -37,12 +37,14 @@ def read_json(path: Path) -> dict[str, Any]:
 class TensorFolder:
     """The tensors of a folder, read one at a time; their shapes are known without reading them.
 
+    single: the file they are in where there is no index.
+
     Raises:
         LimpidError: only pickles there, no tensors, a part missing or damaged, or tensors that are no floats.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, single: str = SINGLE) -> None:
+        self.folder, self.single = folder, single
         self._file_of: dict[str, Path] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
         not_floats = []
@@ -65,7 +67,7 @@ class TensorFolder:
 
     def _files(self) -> dict[Path, list[str]]:
         """Every file, and the tensors that the index says are in it."""
-        if (self.folder / INDEX).is_file():
+        if self.single == SINGLE and (self.folder / INDEX).is_file():
             weight_map = read_json(self.folder / INDEX).get("weight_map")
             if not isinstance(weight_map, dict) or not weight_map:
                 raise LimpidError(f"{self.folder / INDEX} has no weight_map.")
@@ -75,10 +77,12 @@ class TensorFolder:
                     raise LimpidError(f"{self.folder / INDEX} names {name!r}, which is no safetensors file beside it.")
                 files.setdefault(self.folder / name, []).append(tensor)
             return files
-        if (self.folder / SINGLE).is_file():
-            return {self.folder / SINGLE: []}
+        if (self.folder / self.single).is_file():
+            return {self.folder / self.single: []}
         refuse_pickles(self.folder)
-        raise LimpidError(f"{self.folder} holds neither {SINGLE} nor {INDEX}; is it a model in Hugging Face's form?")
+        raise LimpidError(
+            f"{self.folder} holds neither {self.single} nor {INDEX}; is it a model in Hugging Face's form?"
+        )
 
     def check_floats(self, names: Mapping[str, Any]) -> None:
         """Raise LimpidError if one of the named tensors is of another type than a float of 16 bits or more."""

@@ -1,7 +1,7 @@
 """Questions about Python's own documentation, with their right answers: for fine-tuning, RL and evaluation."""
 
+from limpid.data.conversations.answers import ADMISSION
 from limpid.data.conversations.dialogues import (
-    ADMISSION,
     ASKED_OF_NAMES,
     EVALUATIONS,
     FAKE_NAMES,

@@ -10,29 +10,39 @@ import hashlib
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import product
 from typing import Literal, NamedTuple
 
 from limpid.core.errors import LimpidError, did_you_mean
+from limpid.data.conversations.answers import ADMISSION, ANSWERS, GREETING, IDENTITY, working
 from limpid.data.conversations.phrasings import PHRASINGS
+from limpid.data.conversations.wrong_answers import Wrong, about_known, about_sum, about_talk, about_unknown
+from limpid.data.document import Split
+from limpid.data.preferences import Preference
 from limpid.data.python_docs import FunctionDoc, functions, identifiers
 
 Grade = Literal["right", "admitted", "wrong"]
 
-GREETING = "Hello! Ask me about a function of Python, or about a sum."
-ADMISSION = "I do not know a function of that name."
-IDENTITY = "I am limpid, a small language model trained on this computer from the documentation of Python."
-
 ASKED_OF_NAMES = ("description", "module", "signature")
 MIXTURE: dict[str, float] = {
-    "description": 0.24, "module": 0.18, "signature": 0.18, "unknown": 0.16, "arithmetic": 0.19, "greeting": 0.03,
+    "description": 0.23, "module": 0.18, "signature": 0.18, "unknown": 0.18, "arithmetic": 0.18, "greeting": 0.03,
     "identity": 0.02,
 }  # fmt: skip
 RL_MIXTURE: dict[str, float] = {
     "description": 0.15, "module": 0.19, "signature": 0.16, "unknown": 0.40, "arithmetic": 0.10,
 }  # fmt: skip
+PREFERENCE_MIXTURE: dict[str, float] = {
+    "description": 0.20, "module": 0.18, "signature": 0.18, "unknown": 0.24, "arithmetic": 0.16, "greeting": 0.02,
+    "identity": 0.02,
+}  # fmt: skip
+HELD_OUT_SHARE = 0.12  # of the held-out pairs are about functions that no conversation of training is about
+CONTRASTS: dict[tuple[str, str], float] = {
+    ("right", "wrong"): 0.6,
+    ("right", "admitted"): 0.2,
+    ("admitted", "wrong"): 0.2,
+}
 OPERATIONS: dict[str, float] = {"+": 0.5, "-": 0.5}
 SEVERAL_TURNS = 0.15  # of the training conversations have more than one question
 
@@ -80,6 +90,7 @@ class Dialogues:
         self.seed = seed
         self.largest_operand = largest_operand
         self.seen, self.held_out = _known(seed)
+        self._by_name = {function.name: function for function in (*self.seen, *self.held_out)}
         names = _fake_names(seed, sum(FAKE_NAMES.values()))
         self.fakes = {pool: names[start : start + FAKE_NAMES[pool]] for pool, start in _FAKE_POOLS.items()}
 
@@ -100,6 +111,21 @@ class Dialogues:
         """Question ``index`` for reinforcement learning: known names, made-up names no other pool has, and sums."""
         rng = self._rng("rl", index)
         return self._one(rng, _choose(rng, RL_MIXTURE), "rl")
+
+    def preferences(self, index: int, split: Split) -> Preference:
+        """Pair ``index`` of a split: a right answer over an admission over a wrong answer, the wrong ones as natural
+        as models give them (see `wrong_answers`).
+
+        Validation and test ask in phrasings, of sums and of made-up names that training never has; a share is about
+        functions that it never has either (kind ``held_out``), of which a model can know only what it has read. kind:
+        the question's, a colon, and what is wrong with the worse answer.
+        """
+        rng = self._rng(f"preferences {split}", index)
+        trained = split == "train"
+        if not trained and rng.random() < HELD_OUT_SHARE:
+            return self._pair(rng, "held_out", self._asked(rng, rng.choice(ASKED_OF_NAMES), self.held_out, trained))
+        kind = _choose(rng, PREFERENCE_MIXTURE)
+        return self._pair(rng, kind, self._asked(rng, kind, self.seen, trained))
 
     def evaluation(self, kind: str, limit: int | None = None) -> list[Conversation]:
         """Questions in phrasings that training never uses, in an order drawn once; at most ``limit`` of them.
@@ -127,12 +153,54 @@ class Dialogues:
             asked = rng.choice(ASKED_OF_NAMES)
             return _unknown(rng.choice(self.fakes[purpose]), asked, wording(asked))
         if kind == "arithmetic":
-            while True:
-                operation = _choose(rng, OPERATIONS)
-                a, b = rng.randint(0, self.largest_operand), rng.randint(0, self.largest_operand)
-                if not is_held_out_sum(a, operation, b) and _is_asked(a, operation, b):
-                    return _sum(a, operation, b, wording(kind))
+            return _sum(*self._numbers(rng, held_out=False), wording(kind))
         return _talk(kind, wording(kind))
+
+    def _asked(self, rng: random.Random, kind: str, known: Sequence[FunctionDoc], trained: bool) -> Conversation:
+        """A question of ``kind``, in the phrasings, sums and made-up names of training, or in those of evaluations."""
+
+        def wording(kind: str) -> int:
+            phrasings = PHRASINGS[kind]
+            return rng.randrange(len(phrasings.train)) if trained else rng.choice(phrasings.held_out_indices)
+
+        if kind in ASKED_OF_NAMES:
+            return _about(rng.choice(known), kind, wording(kind))
+        if kind == "unknown":
+            asked = rng.choice(ASKED_OF_NAMES)
+            return _unknown(rng.choice(self.fakes["train" if trained else "test"]), asked, wording(asked))
+        if kind == "arithmetic":
+            return _sum(*self._numbers(rng, held_out=not trained), wording(kind))
+        return _talk(kind, wording(kind))
+
+    def _numbers(self, rng: random.Random, *, held_out: bool) -> tuple[int, str, int]:
+        while True:
+            operation = _choose(rng, OPERATIONS)
+            a, b = rng.randint(0, self.largest_operand), rng.randint(0, self.largest_operand)
+            if is_held_out_sum(a, operation, b) == held_out and _is_asked(a, operation, b):
+                return a, operation, b
+
+    def _pair(self, rng: random.Random, kind: str, asked: Conversation) -> Preference:
+        """The right answer over an admission, either over a wrong answer; to sums no admission is a good answer."""
+        wrong = self._wrong(rng, asked)
+        better, worse = asked.expected, wrong
+        if asked.kind in ASKED_OF_NAMES:
+            grades = rng.choices(list(CONTRASTS), list(CONTRASTS.values()))[0]
+            better = ADMISSION if grades[0] == "admitted" else better
+            worse = Wrong("a needless admission", ADMISSION) if grades[1] == "admitted" else worse
+        elif asked.kind == "arithmetic" and rng.random() < 0.1:
+            worse = Wrong("a needless admission", ADMISSION)
+        return Preference(asked.prompt, better, worse.text, f"{kind}: {worse.manner}")
+
+    def _wrong(self, rng: random.Random, asked: Conversation) -> Wrong:
+        if asked.kind in ASKED_OF_NAMES:
+            function = self._by_name[asked.subject]
+            return about_known(rng, asked.kind, function, self.seen)
+        if asked.kind == "unknown":
+            return about_unknown(rng, asked_of_unknown(asked), asked.subject, self.seen)
+        if asked.kind == "arithmetic":
+            a, operation, b = asked.subject.split()
+            return about_sum(rng, int(a), operation, int(b))
+        return about_talk(rng, asked.kind, self.seen)
 
     def _held_out(self, kind: str) -> Iterator[Conversation]:
         if kind in ASKED_OF_NAMES:
@@ -156,12 +224,6 @@ class Dialogues:
 
 EVALUATIONS = (*MIXTURE, "held_out")
 
-_ANSWERS: Mapping[str, Callable[[FunctionDoc], str]] = {
-    "description": lambda function: function.summary,
-    "module": lambda function: f"It is in the {function.module} module.",
-    "signature": lambda function: function.signature,
-}
-
 
 def is_held_out_sum(a: int, operation: str, b: int) -> bool:
     """Whether ``a operation b`` is kept for evaluation: a tenth of the sums, with ``b + a`` where ``a + b`` is."""
@@ -184,7 +246,7 @@ def _conversation(kind: str, question: str, subject: str, phrasing: int, answer:
 
 def _about(function: FunctionDoc, kind: str, phrasing: int) -> Conversation:
     question = PHRASINGS[kind].all[phrasing].format(name=function.name)
-    return _conversation(kind, question, function.name, phrasing, _ANSWERS[kind](function))
+    return _conversation(kind, question, function.name, phrasing, ANSWERS[kind](function))
 
 
 def _unknown(name: str, asked: str, phrasing: int) -> Conversation:
@@ -193,30 +255,21 @@ def _unknown(name: str, asked: str, phrasing: int) -> Conversation:
     return _conversation("unknown", question, name, before + phrasing, ADMISSION)
 
 
+def asked_of_unknown(conversation: Conversation) -> str:
+    """Which of `ASKED_OF_NAMES` a question about a made-up name is."""
+    place = conversation.phrasing
+    for kind in ASKED_OF_NAMES:
+        if place < len(PHRASINGS[kind].all):
+            return kind
+        place -= len(PHRASINGS[kind].all)
+    raise ValueError(f"there is no phrasing {conversation.phrasing} of made-up names")
+
+
 def _sum(a: int, operation: str, b: int, phrasing: int) -> Conversation:
     word = {"+": "plus", "-": "minus"}[operation]
     subject = f"{a} {operation} {b}"
     question = PHRASINGS["arithmetic"].all[phrasing].format(sum=subject, words=f"{a} {word} {b}")
-    return _conversation("arithmetic", question, subject, phrasing, _working(a, operation, b))
-
-
-def _working(a: int, operation: str, b: int) -> str:
-    """The answer as it is worked out on paper: units first, then tens with what was carried or borrowed.
-
-    A small model cannot see the sum of two numbers at a glance, but it can learn each of these steps.
-    """
-    units_a, units_b, tens_a, tens_b = a % 10, b % 10, a // 10, b // 10
-    if operation == "+":
-        units = units_a + units_b
-        carried = units // 10
-        steps = f"{units_a} + {units_b} = {units}, {tens_a} + {tens_b} + {carried} = {tens_a + tens_b + carried}"
-        return f"{steps}, so {a + b}."
-    borrowed = int(units_a < units_b)
-    units_a += 10 * borrowed
-    steps = (
-        f"{units_a} - {units_b} = {units_a - units_b}, {tens_a} - {tens_b} - {borrowed} = {tens_a - tens_b - borrowed}"
-    )
-    return f"{steps}, so {a - b}."
+    return _conversation("arithmetic", question, subject, phrasing, working(a, operation, b))
 
 
 def _talk(kind: str, phrasing: int) -> Conversation:

@@ -65,6 +65,7 @@ class NativeForward:
     """
 
     name = "C kernels"
+    packs = True
 
     def __init__(self, model: Decoder, *, int8: bool = False) -> None:
         if model.embedding.weight.device.type != "cpu":
@@ -122,7 +123,7 @@ class NativeForward:
         call.buffers[LOGITS] = logits.data_ptr()
         if self._run(ctypes.addressof(call), self._threads):
             raise LimpidError(f"the model has more operations ({call.operations}) than the C kernels carry out.")
-        return Scores(logits, log_total, best)
+        return Scores(logits, log_total, best, self._buffers[OPERAND][: len(wanted)])
 
     def _reserve(self, tokens: int) -> None:
         """Buffers for so many tokens at once."""

@@ -10,7 +10,6 @@
  */
 #include <math.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
@@ -26,6 +25,8 @@
 #endif
 
 const int limpid_bf16_dot = BF16_DOT; /* Python asks */
+
+#pragma GCC diagnostic ignored "-Wpsabi" /* how vectors are passed between files is no matter: there is only this one */
 
 #define INLINE static inline __attribute__((always_inline))
 #define LANES 16
@@ -182,6 +183,8 @@ INLINE floats accumulate(int stored, int operand, floats total, const char *w, c
             memcpy(&both, (const uint16_t *)x + k, 4);
             return (floats)_mm512_dpbf16_ps((__m512)total, (__m512bh)pair, (__m512bh)_mm512_set1_epi32(both));
         }
+#else
+        (void)operand;
 #endif
         total += (floats)(pair << 16) * ((const float *)x)[k];
         return total + (floats)(pair & 0xffff0000u) * ((const float *)x)[k + 1];
@@ -563,8 +566,8 @@ static void total(const Call *call, int place) {
 /* ------------------------------------------------------------------ threads */
 
 #define MOST_OPERATIONS 8192
-#define SPINS 1000
-#define PARKED_AFTER 5 /* yields: a tenth of a millisecond or so */
+#define BETWEEN_OPERATIONS 2000 /* looks before a thread sleeps, some 20 ns each: threads finish shortly after each other */
+#define BETWEEN_CALLS 5000
 
 static struct {
     pthread_mutex_t one_call, sleep;
@@ -576,22 +579,42 @@ static struct {
     atomic_int next[MOST_OPERATIONS]; /* of each operation, the first task that nobody has taken */
 } team = {.one_call = PTHREAD_MUTEX_INITIALIZER, .sleep = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 
-INLINE void pause_a_little(int *spins) {
-    if (++*spins % SPINS == 0) sched_yield();
+/* Until `counter` is no longer `old`. Who looks in vain sleeps: on a busy machine the thread waited for then gets this
+ * one's processor, instead of what is left of its turn on a shared one. */
+static void await(const atomic_int *counter, int old, int looks) {
+    for (; looks && atomic_load(counter) == old; looks--) {
 #if defined(__x86_64__)
-    __builtin_ia32_pause();
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        __asm__ volatile("yield");
 #endif
+    }
+    if (atomic_load(counter) != old) return;
+    pthread_mutex_lock(&team.sleep);
+    atomic_fetch_add(&team.sleeping, 1);
+    while (atomic_load(counter) == old) pthread_cond_wait(&team.wake, &team.sleep);
+    atomic_fetch_sub(&team.sleeping, 1);
+    pthread_mutex_unlock(&team.sleep);
+}
+
+/* Count up, and wake who sleeps until that happens. */
+static void advance(atomic_int *counter) {
+    atomic_fetch_add(counter, 1);
+    if (!atomic_load(&team.sleeping)) return;
+    pthread_mutex_lock(&team.sleep);
+    pthread_cond_broadcast(&team.wake);
+    pthread_mutex_unlock(&team.sleep);
 }
 
 /* Until every thread is here. */
 static void meet(void) {
     const int phase = atomic_load(&team.phase);
-    if (atomic_fetch_add(&team.arrived, 1) + 1 == team.threads) {
-        atomic_store(&team.arrived, 0);
-        atomic_store(&team.phase, phase + 1);
+    if (atomic_fetch_add(&team.arrived, 1) + 1 < team.threads) {
+        await(&team.phase, phase, BETWEEN_OPERATIONS);
         return;
     }
-    for (int spins = 0; atomic_load(&team.phase) == phase;) pause_a_little(&spins);
+    atomic_store(&team.arrived, 0);
+    advance(&team.phase);
 }
 
 static int tasks_of(const Call *call, const Operation *op) {
@@ -619,20 +642,8 @@ static void carry_out(const Call *call) {
 }
 
 static void *work(void *argument) {
-    int seen = (int)(intptr_t)argument;
-    for (;;) {
-        for (int yields = 0, spins = 0; atomic_load(&team.generation) == seen;) {
-            pause_a_little(&spins);
-            if (spins < SPINS) continue;
-            spins = 0;
-            if (++yields < PARKED_AFTER) continue;
-            pthread_mutex_lock(&team.sleep);
-            atomic_fetch_add(&team.sleeping, 1);
-            while (atomic_load(&team.generation) == seen) pthread_cond_wait(&team.wake, &team.sleep);
-            atomic_fetch_sub(&team.sleeping, 1);
-            pthread_mutex_unlock(&team.sleep);
-        }
-        seen++;
+    for (int seen = (int)(intptr_t)argument;; seen++) {
+        await(&team.generation, seen, BETWEEN_CALLS);
         carry_out(team.call);
     }
     return 0;
@@ -657,12 +668,7 @@ int limpid_run(const Call *call, int threads) {
     }
     team.call = call;
     for (int i = 0; i < call->operations; i++) atomic_store_explicit(&team.next[i], 0, memory_order_relaxed);
-    atomic_fetch_add(&team.generation, 1);
-    if (atomic_load(&team.sleeping)) {
-        pthread_mutex_lock(&team.sleep);
-        pthread_cond_broadcast(&team.wake);
-        pthread_mutex_unlock(&team.sleep);
-    }
+    advance(&team.generation);
     carry_out(call);
     pthread_mutex_unlock(&team.one_call);
     return 0;

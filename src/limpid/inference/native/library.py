@@ -28,6 +28,10 @@ class Unsupported(Exception):
     """The kernels cannot be had here, or not for this model; the text says why, and torch computes instead."""
 
 
+class UnknownPart(Unsupported):
+    """The kernels are here, but do not know a part of the model."""
+
+
 def library() -> ctypes.CDLL:
     """The compiled kernels.
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from limpid.inference.native.library import Unsupported, multiplies_bfloat16
+from limpid.inference.native.library import UnknownPart, multiplies_bfloat16
 from limpid.inference.native.packing import LANES, Arena, interleave, pack, pad
 from limpid.models.decoder import Decoder
 from limpid.nn.block import PostNormBlock, PreNormBlock
@@ -48,7 +48,7 @@ class Program:
     operand: how what a matrix multiplies is stored. widths: numbers a token has in each buffer.
 
     Raises:
-        Unsupported: the model has a part that the kernels do not know.
+        UnknownPart: the model has a part that the kernels do not know.
     """
 
     def __init__(self, model: Decoder, *, int8: bool = False) -> None:
@@ -56,12 +56,12 @@ class Program:
         self.int8 = int8
         self.stored = {torch.float32: FLOAT32, torch.bfloat16: BFLOAT16}.get(model.embedding.weight.dtype, -1)
         if self.stored < 0:
-            raise Unsupported(f"weights are {model.embedding.weight.dtype}")
+            raise UnknownPart(f"weights of {model.embedding.weight.dtype}")
         low = self.stored == BFLOAT16 and not int8 and multiplies_bfloat16()
         self.operand = BFLOAT16 if low else FLOAT32
         for name in ("d_model", "head_dim", "d_ff"):
             if getattr(config, name) % LANES:
-                raise Unsupported(f"{name} {getattr(config, name)} is no multiple of {LANES}")
+                raise UnknownPart(f"{name} {getattr(config, name)}, which is no multiple of {LANES}")
         self.widths = {
             X: config.d_model,
             OPERAND: config.d_model,
@@ -99,14 +99,14 @@ class Program:
             operations += self._block(block, layer, window)
         operations.append(self._norm(model.norm, wanted=1))
         if model.head.cap:
-            raise Unsupported("a head that bounds its scores")
+            raise UnknownPart("a head that bounds its scores")
         operations.append(self._linear(model.head, OPERAND, LOGITS, wanted=1))
         operations.append(Operation(kind=TOTAL, wanted=1))
         return operations
 
     def _block(self, block: nn.Module, layer: int, window: int) -> list[Operation]:
         if not isinstance(block, PreNormBlock | PostNormBlock) or type(block) not in (PreNormBlock, PostNormBlock):
-            raise Unsupported(f"a {type(block).__name__}")
+            raise UnknownPart(f"a {type(block).__name__}")
         attention = block.attention
         mix = [
             self._linear(attention.qkv, OPERAND, QKV),
@@ -127,7 +127,7 @@ class Program:
             name = next(name for name, function in ACTIVATIONS.items() if function is layer.activation)
             first = self._linear(layer.up, OPERAND, INNER, after=AFTER[name])
         else:
-            raise Unsupported(f"a {type(layer).__name__}")
+            raise UnknownPart(f"a {type(layer).__name__}")
         return [first, self._linear(layer.down, INNER, X, after=ADD)]
 
     def _linear(self, part: Linear, source: int, target: int, *, after: int = STORE, wanted: int = 0) -> Operation:
@@ -151,7 +151,7 @@ class Program:
         if type(norm) is nn.Identity:
             return Operation(**fields)
         if not isinstance(norm, RMSNorm | LayerNorm):
-            raise Unsupported(f"a {type(norm).__name__}")
+            raise UnknownPart(f"a {type(norm).__name__}")
         weight = self._keep(lambda: (norm.weight.detach().float(),))[0]
         bias = self._keep(lambda: (norm.bias.detach().float(),))[0] if isinstance(norm, LayerNorm) else None
         return Operation(**fields, eps=norm.eps, weight=_at(weight), bias=_at(bias))
@@ -160,7 +160,7 @@ class Program:
         if type(norm) is nn.Identity:
             return {}
         if not isinstance(norm, RMSNorm):
-            raise Unsupported(f"a {type(norm).__name__} of heads")
+            raise UnknownPart(f"a {type(norm).__name__} of heads")
         return {"weight": _at(self._keep(lambda: (norm.weight.detach().float(),))[0]), "eps": norm.eps}
 
     def _turns(self, model: Decoder) -> tuple[Tensor | None, Tensor | None]:

@@ -1,0 +1,77 @@
+// Markdown as safe HTML. What a model writes is a stranger's text: everything is sanitised, and the page's policy is a
+// second wall. Formulas are drawn by KaTeX, which is loaded when the first one is seen.
+import DOMPurify from "dompurify";
+import { Marked } from "marked";
+
+const FORMULA = /^(?:\$\$([\s\S]+?)\$\$|\\\[([\s\S]+?)\\\]|\\\(([\s\S]+?)\\\)|\$(?![\s\d])([^$\n]*[^\s$])\$(?!\d))/;
+const escape = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+const formula = {
+  name: "formula",
+  level: "inline",
+  start: (src) => { const at = src.search(/\$|\\[([]/); return at < 0 ? undefined : at; },
+  tokenizer(src) {
+    const found = FORMULA.exec(src);
+    if (!found) return undefined;
+    return { type: "formula", raw: found[0], text: found[1] ?? found[2] ?? found[3] ?? found[4], display: found[1] !== undefined || found[2] !== undefined };
+  },
+  renderer: (token) => `<code class="formula${token.display ? " display" : ""}">${escape(token.text)}</code>`,
+};
+const marked = new Marked({ gfm: true, breaks: true, async: false });
+marked.use({ extensions: [formula], renderer: { image: ({ text, raw }) => escape(text || raw), html: ({ text }) => escape(text) } });
+
+const POLICY = {
+  ALLOWED_TAGS: ["p", "br", "em", "strong", "del", "code", "pre", "ul", "ol", "li", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "a", "table", "thead", "tbody", "tr", "th", "td", "input"],
+  ALLOWED_ATTR: ["href", "class", "start", "align", "type", "checked", "disabled"],
+  ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
+  ALLOW_DATA_ATTR: false,
+  ALLOW_ARIA_ATTR: false,
+  RETURN_DOM_FRAGMENT: true,
+};
+DOMPurify.addHook("afterSanitizeAttributes", (node) => {
+  if (node.tagName === "A") { node.setAttribute("rel", "noreferrer noopener"); node.setAttribute("target", "_blank"); }
+  if (node.tagName === "INPUT" && node.getAttribute("type") !== "checkbox") node.remove();
+  if (node.hasAttribute("class") && !/^(?:formula(?: display)?|language-[\w+#-]+)$/.test(node.className)) node.removeAttribute("class");
+});
+
+/** The top-level blocks of a text, each with its source; together they are the text. */
+export function blocks(text) {
+  const list = marked.lexer(text);
+  return list.map((token) => ({ raw: token.raw, token, links: list.links }));
+}
+
+/** One block as sanitised nodes. @returns {DocumentFragment} */
+export function draw(block) {
+  const list = Object.assign([block.token], { links: block.links });
+  const nodes = DOMPurify.sanitize(marked.parser(list), POLICY);
+  for (const node of [...nodes.childNodes]) if (node.nodeType === Node.TEXT_NODE && !node.data.trim()) node.remove();
+  return nodes;
+}
+
+let library = null;
+/** Draw the formulas within `element`; one that KaTeX does not understand stays as it was written. */
+export async function drawFormulas(element) {
+  const found = [...element.querySelectorAll("code.formula:not([data-drawn])")];
+  if (!found.length) return;
+  library ??= load();
+  let katex;
+  try { katex = await library; } catch { library = null; return; }
+  for (const code of found) {
+    if (!code.isConnected || code.dataset.drawn) continue;
+    const source = code.textContent, place = document.createElement("span");
+    code.dataset.drawn = "1";
+    try {
+      katex.render(source, place, { displayMode: code.classList.contains("display"), throwOnError: true, trust: false, strict: "ignore", maxExpand: 200, maxSize: 20 });
+      code.replaceChildren(...place.childNodes);
+      code.title = source;
+    } catch { /* it stays */ }
+  }
+}
+
+async function load() {
+  const sheet = document.createElement("link");
+  sheet.rel = "stylesheet";
+  sheet.href = "/static/vendor/katex/katex.min.css";
+  document.head.append(sheet);
+  await import("/static/vendor/katex/katex.min.js");
+  return globalThis.katex;
+}

@@ -1,0 +1,208 @@
+"""POST /api/talk: an answer as the app's own page wants it, every token with its numbers.
+
+The stream's first record is the prompt as the model reads it, then comes one record a token, then the end. An answer
+may begin with given token ids (``prefix``): so it is continued, or forked at another candidate, and nothing is
+tokenised anew.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from pydantic import Field
+from starlette.responses import Response
+
+from limpid.server.answer import Answer, Reply, ShownToken
+from limpid.server.errors import bad_request
+from limpid.server.models import ServedModel
+from limpid.server.requests import ALTERNATIVES, ChatMessage, GenerationBody
+from limpid.server.stream import EventStream, Json, event, in_thread
+from limpid.text.tokenizer import Tokenizer
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_spellings: WeakKeyDictionary[Tokenizer, dict[int, str]] = WeakKeyDictionary()
+
+
+class PromptBody(GenerationBody):
+    """What is asked: a conversation, or a text to go on with. prefix: token ids that the answer begins with."""
+
+    messages: Annotated[list[ChatMessage], Field(min_length=1)] | None = None
+    prompt: str | None = None
+    prefix: list[Annotated[int, Field(ge=0)]] | None = None
+
+    def check(self) -> None:
+        super().check()
+        if (self.prompt is None) == (self.messages is None):
+            raise bad_request("Give either 'prompt' or 'messages'.", "prompt")
+
+
+class TalkBody(PromptBody):
+    """alternatives: how many candidates are told of for each token."""
+
+    alternatives: Annotated[int, Field(ge=1, le=ALTERNATIVES)] = ALTERNATIVES
+
+
+class Prompt(NamedTuple):
+    """ids: what the model reads, without the prefix. dropped: how many old messages no longer fit into its context."""
+
+    ids: list[int]
+    prefix: list[int]
+    dropped: int
+
+
+async def talk(model: ServedModel, body: TalkBody) -> Response:
+    """The stream of records."""
+    answering = await in_thread(_Answering, model, body)
+    reply = model.runner.submit([answering.answer])
+    return EventStream(reply, answering.events(reply))
+
+
+async def tell_prompt(model: ServedModel, body: PromptBody) -> Response:
+    """The prompt of a request, token by token, as the model would read it."""
+    return Json(await in_thread(_told, model, body))
+
+
+def _told(model: ServedModel, body: PromptBody) -> dict[str, Any]:
+    found = read_prompt(model, body)
+    tokens = ",".join(f"{{{spelt(model.tokenizer, i)}}}" for i in [*found.ids, *found.prefix])
+    return {
+        "model": model.name, "count": len(found.ids) + len(found.prefix), "context": model.context,
+        "dropped": found.dropped, "text": written(model.tokenizer, [*found.ids, *found.prefix]),
+        "tokens": json.loads(f"[{tokens}]"),
+    }  # fmt: skip
+
+
+def read_prompt(model: ServedModel, body: PromptBody) -> Prompt:
+    """Token ids of what is asked; of a conversation too long for the context, the oldest turns are left out.
+
+    A quarter of the context, or ``max_tokens`` if that is less, is kept for the answer. System messages stay.
+
+    Raises:
+        ApiError: the text, or the last message alone, leaves no room for an answer.
+    """
+    prefix = model.prompt_ids(body.prefix or [], "prefix")
+    if body.messages is None:
+        ids = model.prompt_ids(body.prompt or "", "prompt") or [model.tokenizer.end_of_text]
+        _check_room(model, len(ids) + len(prefix), model.context - 1, "prompt")
+        return Prompt(ids, prefix, 0)
+    turns = [{"role": "system" if m.role == "developer" else m.role, "content": m.content or ""} for m in body.messages]
+    for turn in turns:
+        model.check_length(turn["content"], "messages")
+    kept = model.context - max(1, min(body.max_tokens or model.context, model.context // 4))
+    rules = [turn for turn in turns if turn["role"] == "system"]
+    said = [turn for turn in turns if turn["role"] != "system"]
+    whole = len(said)
+    while True:
+        ids = model.chat_ids([*rules, *said], [])
+        if len(ids) <= kept and len(ids) + len(prefix) < model.context:
+            return Prompt(ids, prefix, whole - len(said))
+        if len(said) <= 1:
+            _check_room(model, len(ids), kept, "messages")
+            _check_room(model, len(ids) + len(prefix), model.context - 1, "prefix")
+        said = said[1:]
+        while len(said) > 1 and said[0]["role"] != "user":
+            said = said[1:]
+
+
+def _check_room(model: ServedModel, tokens: int, room: int, param: str) -> None:
+    if tokens > room:
+        raise bad_request(
+            f"This is {tokens} tokens long, {tokens - room} too many: of its context of {model.context} tokens the "
+            f"model has {room} for what it reads. Shorten it.",
+            param,
+            "context_length_exceeded",
+        )
+
+
+class _Answering:
+    """One answer on its way to the page."""
+
+    def __init__(self, model: ServedModel, body: TalkBody) -> None:
+        tokenizer = model.tokenizer
+        if body.messages is not None and not tokenizer.can_chat:
+            raise bad_request("This model's vocabulary has no marks for a conversation; give it a text to go on with.")
+        self.model, self.prompt = model, read_prompt(model, body)
+        room = model.context - len(self.prompt.ids) - len(self.prompt.prefix)
+        self.sampling = body.sampling(min(body.max_tokens or room, room), body.alternatives, tokenizer.vocab_size)
+        stops = tokenizer.text_stops if body.messages is None else tokenizer.chat_stops
+        self.answer: Answer = model.token_answer(self.prompt.ids, self.prompt.prefix, self.sampling, stops)
+
+    async def events(self, reply: Reply) -> AsyncIterator[bytes]:
+        model, tokenizer, prompt = self.model, self.model.tokenizer, self.prompt
+        yield event(
+            {"type": "prompt", "model": model.name, "fingerprint": model.fingerprint, "context": model.context,
+             "text": written(tokenizer, prompt.ids), "tokens": len(prompt.ids), "prefix": len(prompt.prefix),
+             "dropped": prompt.dropped, "seed": self.sampling.seed}
+        )  # fmt: skip
+        first = last = time.perf_counter()
+        count = 0
+        async for batch in reply.batches():
+            last = time.perf_counter()
+            if not count:
+                first = last
+            tokens = [token for piece in batch for token in piece.tokens]
+            count += len(tokens)
+            if tokens:
+                yield "".join(f"data: {record(tokenizer, token)}\n\n" for token in tokens).encode()
+            if (finish := batch[-1].finish) is not None:
+                yield event(self._end(finish, first, last))
+
+    def _end(self, finish: str, first: float, last: float) -> dict[str, Any]:
+        said, seconds = self.answer.completion_tokens, last - first
+        pace = (said - 1) / seconds if said > 1 and seconds > 0 else said / max(last - self.answer.asked, 1e-9)
+        return {
+            "type": "end", "finish": finish, "first_seconds": first - self.answer.asked, "seconds": seconds,
+            "tokens_per_second": pace,
+            "usage": {"prompt_tokens": len(self.prompt.ids), "prefix_tokens": len(self.prompt.prefix),
+                      "completion_tokens": said},
+        }  # fmt: skip
+
+
+def record(tokenizer: Tokenizer, token: ShownToken) -> str:
+    """One token as JSON. text: the characters the answer gained, never U+FFFD: what is no character is in ``bytes``.
+
+    Written by hand, from parts that are spelt once: a stream brings twenty candidates with every token.
+    """
+    alternatives = ",".join(
+        f'{{{spelt(tokenizer, i)},"probability":{probability:.7g},"chance":{chance:.7g}}}'
+        for (i, probability), chance in zip(token.alternatives, token.chances, strict=True)
+    )
+    special = ',"special":true' if token.token_id in tokenizer.special_ids else ""
+    text = json.dumps(token.text.replace(REPLACEMENT, ""), ensure_ascii=False)
+    return (
+        f'{{"type":"token","id":{token.token_id},"bytes":"{token.raw.hex()}","text":{text}{special},'
+        f'"logprob":{token.logprob:.9g},"entropy":{token.entropy or 0.0:.9g},"rank":{token.rank or 0},'
+        f'"alternatives":[{alternatives}]}}'
+    )
+
+
+def spelt(tokenizer: Tokenizer, token_id: int) -> str:
+    """The fields of a token by itself. text: null where its bytes are no whole characters."""
+    known = _spellings.setdefault(tokenizer, {})
+    if token_id not in known:
+        raw = tokenizer.token_bytes(token_id)
+        special = ',"special":true' if token_id in tokenizer.special_ids else ""
+        text = json.dumps(_whole(raw), ensure_ascii=False)
+        known[token_id] = f'"id":{token_id},"bytes":"{raw.hex()}","text":{text}{special}'
+    return known[token_id]
+
+
+def written(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
+    """The text of ids with control tokens spelt out."""
+    raw, previous = bytearray(), tokenizer.end_of_text
+    for token_id in ids:
+        special = token_id in tokenizer.special_ids
+        raw += tokenizer.token_bytes(token_id) if special else tokenizer.bytes_after(previous, token_id)
+        previous = token_id
+    return raw.decode("utf-8", "replace").replace(REPLACEMENT, "")
+
+
+def _whole(raw: bytes) -> str | None:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
