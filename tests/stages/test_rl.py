@@ -22,6 +22,7 @@ from limpid.stages.events import Finished, Started
 from limpid.stages.grpo import grpo
 from limpid.stages.ppo import ppo
 from limpid.stages.recipe import Recipe
+from limpid.stages.rl import rewarded_by
 from limpid.text.tokenizer import TokenizerSection, train
 
 ALONE = World(0, 1, torch.device("cpu"))
@@ -205,3 +206,16 @@ def test_prompts_longer_than_the_context_are_left_out_and_counted(tmp_path, sour
 def test_settings_that_do_not_hold_together_are_refused(section, words):
     with pytest.raises(LimpidError, match=words):
         parse(Recipe, {"grpo": section}, "bad")
+
+
+def test_a_reward_model_without_a_path_is_the_one_beside_the_model_that_learns():
+    table = {"grpo": {"rewards": [{"function": "model", "weight": 0.5}, {"function": "python-docs"}]}}
+    mixed, plain = parse(Recipe, table, "mixed"), parse(Recipe, {}, "plain")
+    found = rewarded_by(mixed, "grpo", Path("runs/x/sft"), None).grpo.rewards
+    assert [r.function for r in found] == ["model", "python-docs"]
+    assert (found[0].options, found[0].weight) == ({"path": str(Path("runs/x/reward"))}, 0.5)
+    named = rewarded_by(mixed, "grpo", Path("runs/x/sft"), Path("other")).grpo.rewards
+    assert named[0].options == {"path": "other"}
+    assert rewarded_by(plain, "grpo", Path("runs/x/sft"), None) is plain
+    instead = rewarded_by(plain, "ppo", Path("runs/x/sft"), Path("other")).ppo.rewards
+    assert [(r.function, r.options) for r in instead] == [("model", {"path": "other"})]

@@ -23,7 +23,7 @@ def grpo(
     The divergence from the model at ``source`` is a cost, is measured at every step, and ends the run with an error
     where it passes ``grpo.max_kl``. reward_model: a run of stage reward, instead of the recipe's rewards.
     """
-    recipe = rewarded_by(recipe, "grpo", reward_model)
+    recipe = rewarded_by(recipe, "grpo", source, reward_model)
     section, seed = recipe.grpo, recipe.train.seed
     settings = section.settings
 

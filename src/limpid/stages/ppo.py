@@ -35,7 +35,7 @@ def ppo(
     Checkpoints hold the policy as the model, which every other stage and the engine read, and the value model beside
     it. reward_model: a run of stage reward, instead of the recipe's rewards.
     """
-    recipe = rewarded_by(recipe, "ppo", reward_model)
+    recipe = rewarded_by(recipe, "ppo", source, reward_model)
     section = recipe.ppo
 
     def method_of(begun: Begun) -> Method:

@@ -184,14 +184,15 @@ def rl_job(
     )
 
 
-def rewarded_by(recipe: Recipe, stage: Literal["grpo", "ppo"], reward_model: Path | None) -> Recipe:
+def rewarded_by(recipe: Recipe, stage: Literal["grpo", "ppo"], source: Path, reward_model: Path | None) -> Recipe:
     """The recipe with that reward model where the stage's rewards say ``model`` without a path; where none does,
-    instead of them all. As it is where there is none."""
-    if reward_model is None:
-        return recipe
+    instead of them all. Unset: the folder ``reward`` beside ``source``, for rewards that say so."""
     section: RlSection = getattr(recipe, stage)
-    model = RewardSection(function="model", options={"path": str(reward_model)})
     places = [r.function == "model" and not r.options for r in section.rewards]
+    if reward_model is None and not any(places):
+        return recipe
+    path = reward_model or source.parent / "reward"
+    model = RewardSection(function="model", options={"path": str(path)})
     rewards = tuple(
         model.model_copy(update={"weight": reward.weight}) if here else reward
         for reward, here in zip(section.rewards, places, strict=True)

@@ -24,7 +24,8 @@ class RewardSection(Section):
     """One of the rewards that are added up.
 
     function: one of limpid's (`own.FUNCTIONS`), ``file.py:function``, or ``model``, a trained reward model. weight:
-    what its value is multiplied by. options: keyword arguments of the function; of ``model``, path = the reward run.
+    what its value is multiplied by. options: keyword arguments of the function; of ``model``, path = the reward run
+    (unset: the folder ``reward`` beside that of the model that is to learn).
     timeout_seconds, workers: of a user's function, for one call, and how many calls run at once.
     """
 
