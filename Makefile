@@ -2,7 +2,7 @@
 #
 #   make demo       install what limpid needs to run, then run the demo (more arguments: ARGS="--out runs/mine")
 #   make install    make .venv whole: the users' and the developers' needs, at the versions of constraints.txt
-#   make test       all tests but the slow ones (more arguments: TESTARGS="-k paths -n 2");  make test-slow: the slow ones
+#   make test       all tests but the slow ones (more arguments: TESTARGS="-k paths");  make test-slow: the slow ones
 #   make check      everything CI runs: make static (format, lint, types, import contract) and make test
 #   make bench      every benchmark;  make clean: remove .venv and caches (runs stay)
 #
@@ -15,6 +15,8 @@ ARGS ?=
 TESTARGS ?=
 
 BIN := .venv/bin
+# Tests of servers, terminals and browsers wait for other processes, so they run one after the other, after the rest.
+CLOCKED := tests/server tests/web tests/cli
 INPUTS := pyproject.toml constraints.txt
 INSTALL = PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt $(PIP_ARGS)
 
@@ -29,7 +31,9 @@ demo: .venv/.runtime
 install: .venv/.whole
 
 test: .venv/.whole
-	$(BIN)/python -m pytest -m "not slow" $(TESTARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses=4 \
+		$(foreach part,$(CLOCKED),--ignore=$(part)) $(TESTARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -m "not slow" $(TESTARGS) $(CLOCKED)
 
 test-slow: .venv/.whole
 	$(BIN)/python -m pytest -m slow $(TESTARGS)
