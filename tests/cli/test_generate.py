@@ -164,4 +164,4 @@ def test_what_cannot_draft_or_has_no_eight_bits_is_said(
     assert "nothing" in err
     code, _, err = run(capfd, str(saved_run), "--dtype", "int8")
     assert code == 1
-    assert err.strip() == "limpid: int8 weights need the C kernels: head_dim 8 is no multiple of 16."
+    assert err.strip() == "limpid: int8 weights need the C kernels: head_dim 8, which is no multiple of 16."
