@@ -283,6 +283,7 @@ def test_history(visit: Callable[..., Visit], tmp_path: Path, talker_run: Path) 
         one.ask("Apples.")
         expect(page.locator(".chats li")).to_have_count(1)
         page.locator(".new").click()
+        expect(page.locator(".answer")).to_have_count(0)  # the page draws a moment later
         one.ask("Pears 床.")
         expect(page.locator(".chats li")).to_have_count(2)
         page.get_by_label("Search").fill("床")
