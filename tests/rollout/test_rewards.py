@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from limpid.core.errors import LimpidError
 from limpid.data.conversations import ADMISSION
 from limpid.rollout.rewards.own import arithmetic, exact_match, final_number, length, matches, number_of, python_docs
 from limpid.rollout.rewards.panel import Answered, Panel, RewardSection
+from limpid.rollout.rewards.user import UserFunction
 
 KNOWN, UNKNOWN = {"expected": "It is in the os module."}, {"expected": ADMISSION}
 
@@ -120,6 +123,19 @@ def test_whatever_a_users_function_does_is_reported_and_never_taken_for_a_reward
         assert panel.failures == {f"{user_file}:score": 1}
     finally:
         panel.close()
+
+
+def test_ctrl_c_is_not_for_the_users_function(user_file):
+    function = UserFunction(f"{user_file}:score", {}, timeout_seconds=20.0)
+    try:
+        process = function._free.get()
+        os.kill(process._process.pid, signal.SIGINT)  # a terminal sends it to every process of the run
+        function._free.put(process)
+        assert function([asked("four", bonus=1.0)]) == [5.0]
+        assert function._free.get() is process
+    finally:
+        process.kill()
+        function.close()
 
 
 def test_a_function_that_never_works_ends_the_run_with_its_reason(user_file):

@@ -187,6 +187,9 @@ def wide_run(tmp_path: Path, tokenizer: Tokenizer) -> Path:
 def test_embedded_pairs_and_the_models_own_answers(tmp_path: Path, corpus: Path, wide_run: Path, stage: Any) -> None:
     few = {"pairs": 24, "test_pairs": 24, "sampled": 8, "samples": 2, "epochs": 1}
     recipe = recipe_for("python-docs", corpus, reward=few | {"baselines": False}, dpo=few)
+    (tmp_path / "run").mkdir()
+    stale = {"prompt": [{"role": "user", "content": "?"}], "chosen": "another run's", "rejected": "x", "kind": ""}
+    (tmp_path / "run" / SAMPLED).write_text(json.dumps(stale) + "\n")  # of a run cut short before its first save
     events = list(stage(recipe, wide_run, tmp_path / "run", ALONE))
     started, done = events[0], events[-1]
     assert isinstance(started, Started)
@@ -194,6 +197,7 @@ def test_embedded_pairs_and_the_models_own_answers(tmp_path: Path, corpus: Path,
     own = [json.loads(line) for line in (tmp_path / "run" / SAMPLED).read_text().splitlines()]
     assert f"{len(own)} pairs made of the model's own answers to 8 questions" in started.note
     assert all(row["chosen"] != row["rejected"] for row in own)
+    assert stale not in own
     if stage is reward:
         names = done.summary["measures"].keys()
         assert {"accuracy", "accuracy: unknown", "accuracy: arithmetic"} <= names

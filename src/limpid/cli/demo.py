@@ -23,7 +23,9 @@ def demo(
         bool, typer.Option("--no-browser", help="When it is done, do not serve the models and open their page.")
     ] = False,
 ) -> None:
-    """The whole line on this machine: tokenizer, pretraining, fine-tuning, RL, report. A rerun continues.
+    """The whole line on this machine: tokenizer, pretraining, fine-tuning, reward model, RL, report.
+
+    A rerun continues.
 
     On a desktop the models are served at the end and their page is opened, until Ctrl-C.
     """

@@ -22,7 +22,7 @@ from limpid import __version__
 from limpid.core.errors import LimpidError, did_you_mean
 
 VERBS: dict[str, str] = {
-    "demo": "The whole line in ten minutes: tokenizer, pretraining, fine-tuning, RL, report.",
+    "demo": "The whole line: tokenizer, pretraining, fine-tuning, reward model, RL, report.",
     "data": "List the catalogue of data sets, fetch one, or inspect what a stage learns from.",
     "tokenize": "Train a tokenizer, use any, or compare the kinds on one sentence.",
     "pretrain": "Train a model on a corpus from a recipe.",

@@ -115,7 +115,7 @@ def _answered(
     """Conversations whose last answer is the teacher's, the only one to be learnt; and what became of the others."""
     asked = list(islice(chats, section.prompts))
     path = folder / ANSWERS
-    if world.leads and not path.exists():
+    if world.leads and not (path.exists() and store.steps_of(folder)):  # else it may be another recipe's, cut short
         answers = teacher_answers(teacher, tokenizer, asked, section)
         atomic_write_text(path, json.dumps(answers, ensure_ascii=False, indent=0))
     world.wait()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
 from limpid.core.paths import atomic_write_text
 from limpid.data.document import Split
@@ -15,7 +16,7 @@ from limpid.data.preference_batches import EncodedPreferences, encode_preference
 from limpid.data.preferences import Preference, held_out_prompts, preference_splits
 from limpid.inference.engine import Engine
 from limpid.rollout.sampled_pairs import sampled_pairs
-from limpid.stages.preference_recipe import DpoSection, RewardSection
+from limpid.stages.preference_recipe import PairsSection, RewardSection
 from limpid.stages.questions import dialogues
 from limpid.text.tokenizer import Tokenizer
 
@@ -37,7 +38,7 @@ class Pairs(NamedTuple):
 
 
 def load_pairs(
-    section: RewardSection | DpoSection,
+    section: PairsSection,
     seed: int,
     tokenizer: Tokenizer,
     context: int,
@@ -86,10 +87,10 @@ def first(pairs: EncodedPreferences, count: int) -> EncodedPreferences:
 
 
 def _sampled(
-    section: RewardSection | DpoSection, seed: int, tokenizer: Tokenizer, folder: Path, engine: Callable[[], Engine]
+    section: PairsSection, seed: int, tokenizer: Tokenizer, folder: Path, engine: Callable[[], Engine]
 ) -> list[Preference]:
     kept = folder / SAMPLED
-    if kept.exists():
+    if kept.exists() and store.steps_of(folder):  # else it may be of another recipe, cut short before its first save
         return [Preference(**json.loads(line)) for line in kept.read_text(encoding="utf-8").splitlines()]
     questions = [dialogues(seed).rl_prompts(i) for i in range(section.sampled)]
     found = sampled_pairs(

@@ -13,18 +13,14 @@ Count = Annotated[int, Field(ge=1)]
 Whole = Annotated[int, Field(ge=0)]
 
 
-class RewardSection(Section):
+class PairsSection(Section):
     """path: pairs of answers: ``python-docs``, or files of any layout that `limpid.data.preferences` reads.
 
     pairs: how many to draw from python-docs, from number ``first_pair`` on (so that a judge can learn from others than
     the reward model that it judges beside); test_pairs: how many of its held-out ones are measured. sampled: questions
     of python-docs (and of nothing else) that the model at hand answers itself, ``samples`` times each at
-    ``temperature``; what it gets wrong becomes the worse answer of further pairs.
-    likelihood: whether a reward also weighs, by one learnt number, how probable the model finds the answer: what a
-    small model knows it need not learn again. centring: weight of the square of the sum of a pair's two rewards, which
-    holds them around 0.
-    lr_factor: of the rates of ``optim``, rising for the share ``warmup`` of all steps and then falling linearly to 0.
-    dropout: instead of the model's. baselines: whether length and words alone are measured on the same pairs.
+    ``temperature``; what it gets wrong becomes the worse answer of further pairs. warmup: the share of all steps in
+    which the rates rise; then they fall linearly to 0.
     """
 
     path: str = "python-docs"
@@ -36,30 +32,33 @@ class RewardSection(Section):
     temperature: Annotated[float, Field(gt=0)] = 1.0
     epochs: Annotated[float, Field(gt=0)] = 1.0
     pairs_per_step: Count = 32
-    lr_factor: Annotated[float, Field(gt=0)] = 0.25
     warmup: Annotated[float, Field(ge=0, le=1)] = 0.1
+
+
+class RewardSection(PairsSection):
+    """likelihood: whether a reward also weighs, by one learnt number, how probable the model finds the answer: what a
+    small model knows it need not learn again. centring: weight of the square of the sum of a pair's two rewards, which
+    holds them around 0. lr_factor: of the rates of ``optim``. dropout: instead of the model's. baselines: whether
+    length and words alone are measured on the same pairs.
+    """
+
+    lr_factor: Annotated[float, Field(gt=0)] = 0.25
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     likelihood: bool = False
     centring: Annotated[float, Field(ge=0)] = 0.01
     baselines: bool = True
 
 
-class DpoSection(Section):
+class DpoSection(PairsSection):
     """loss: ``dpo``, ``ipo``, ``kto`` or ``orpo``, and beta: see `objectives.preference`. smoothing: the share
     of pairs that DPO takes to be labelled the wrong way round. imitation: weight of the better answers' own likelihood.
     text_share: part of each batch's positions that is pretraining text, against forgetting; text_weight: of its loss.
-    lr: of AdamW, for all weights. The other keys are as those of ``reward``.
+    lr: of AdamW, for all weights.
     """
 
-    path: str = "python-docs"
     pairs: Whole = 0
-    first_pair: Whole = 0
     test_pairs: Count = 500
     sampled: Whole = 2000
-    samples: Count = 4
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    epochs: Annotated[float, Field(gt=0)] = 1.0
-    pairs_per_step: Count = 32
     loss: Loss = "dpo"
     beta: Annotated[float, Field(gt=0)] = 0.1
     smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
@@ -67,4 +66,3 @@ class DpoSection(Section):
     text_share: Annotated[float, Field(ge=0, lt=1)] = 0.25
     text_weight: Annotated[float, Field(gt=0)] = 1.0
     lr: Annotated[float, Field(gt=0)] = 5e-5
-    warmup: Annotated[float, Field(ge=0, le=1)] = 0.1

@@ -231,22 +231,22 @@ def _reward(stage: dict[str, Any], _: dict[str, Any]) -> str:
 
 def _dpo(stage: dict[str, Any], stages: dict[str, Any]) -> str:
     text = "Sees a better and a worse answer to each question, and moves from the worse to the better one"
-    before = stages.get("sft", {}).get("measures", {}).get("unknown: wrong")
-    after = stage["measures"].get("unknown: wrong")
-    if before and after:
-        change = f"{percent(before['value'], 1)} to {percent(after['value'], 1)}"
-        text += f": wrong answers about names that do not exist went from {change}"
-    return f"{text}."
+    return f"{text}{_invented(stage, stages)}."
 
 
 def _rl(stage: dict[str, Any], stages: dict[str, Any]) -> str:
     text = "Answers on its own, is rewarded or not, and does more of what was rewarded"
+    return f"{text}{_invented(stage, stages)}."
+
+
+def _invented(stage: dict[str, Any], stages: dict[str, Any]) -> str:
+    """What became of answers about names that do not exist."""
     before = stages.get("sft", {}).get("measures", {}).get("unknown: wrong")
     after = stage["measures"].get("unknown: wrong")
-    if before and after:
-        change = f"{percent(before['value'], 1)} to {percent(after['value'], 1)}"
-        text += f": wrong answers about names that do not exist went from {change}"
-    return f"{text}."
+    if not (before and after):
+        return ""
+    change = f"{percent(before['value'], 1)} to {percent(after['value'], 1)}"
+    return f": wrong answers about names that do not exist went from {change}"
 
 
 def _bits(stage: dict[str, Any]) -> float | None:

@@ -1,7 +1,8 @@
 """The process in which a user's reward function runs: JSON lines in, JSON lines out.
 
 ``python -m limpid.rollout.rewards.worker FILE FUNCTION``. What the function prints goes to standard error, so that it
-cannot be taken for an answer; what it raises is an answer; if it never returns, only this process is lost.
+cannot be taken for an answer; what it raises is an answer; if it never returns, only this process is lost. Ctrl-C is
+the training's to hear: it ends its step first, and that step's rewards still come from here.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import sys
 from typing import Any
 
 
 def main() -> None:
     path, name = sys.argv[1:]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
@@ -24,7 +27,7 @@ def main() -> None:
 
     try:
         function = load(path, name)
-    except BaseException as error:
+    except BaseException as error:  # whatever the file does when it is imported, sys.exit among it
         say({"refused": f"{type(error).__name__}: {error}"})
         return
     say({"ready": True})
@@ -33,7 +36,7 @@ def main() -> None:
         try:
             value = function(asked["prompt"], asked["answer"], asked["row"], **asked["options"])
             say({"reward": float(value)})  # Python's JSON knows NaN and Infinity; the reader refuses them
-        except Exception as error:
+        except Exception as error:  # the function is the user's: it may raise anything
             say({"error": " ".join(f"{type(error).__name__}: {error}".split())[:200]})
 
 
