@@ -27,11 +27,11 @@ from typing import Any
 from bench.report import (
     ROUNDS,
     Row,
-    WorkerFailed,
     absent,
     answer,
     arguments,
     console,
+    fastest,
     fresh,
     in_turn,
     paired,
@@ -257,18 +257,8 @@ def missing() -> dict[str, str]:
 
 def fastest_flags(question: dict[str, Any]) -> dict[str, Any]:
     """The flags that transformers is fastest with for this question."""
-    tried: list[tuple[float, dict[str, Any]]] = []
-    for flags in FLAGS[question["what"]]:
-        try:
-            speed = fresh("bench.decode", question | {"system": "transformers", "flags": flags})["tokens_per_second"]
-        except WorkerFailed as failure:
-            console.print(f"  transformers {flags}: failed, left out. {failure}", markup=False)
-            continue
-        console.print(f"  transformers {flags}: {speed:,.1f} tok/s", markup=False)
-        tried.append((speed, flags))
-    if not tried:
-        raise WorkerFailed("transformers ran with none of its flags")
-    return max(tried, key=lambda one: one[0])[1]
+    asked = question | {"system": "transformers"}
+    return fastest("bench.decode", asked, FLAGS[question["what"]], "tokens_per_second", "tok/s")
 
 
 def compare(what: str, folder: Path, rounds: int, absentees: dict[str, str]) -> tuple[list[Row], list[float]]:

@@ -155,6 +155,25 @@ def fresh(module: str, question: dict[str, Any], extra: Mapping[str, str] | None
     raise WorkerFailed(f"{module} {question} ended with {done.returncode}: " + " | ".join(said))
 
 
+def fastest(
+    module: str, question: dict[str, Any], flags: Sequence[dict[str, Any]], key: str, unit: str
+) -> dict[str, Any]:
+    """The flags that ``question["system"]`` is fastest with, by the ``key`` of its worker's answer."""
+    system = question["system"]
+    tried: list[tuple[float, dict[str, Any]]] = []
+    for some in flags:
+        try:
+            speed = fresh(module, question | {"flags": some})[key]
+        except WorkerFailed as failure:
+            console.print(f"  {system} {some}: failed, left out. {failure}", markup=False)
+            continue
+        console.print(f"  {system} {some}: {speed:,.4g} {unit}", markup=False)
+        tried.append((speed, some))
+    if not tried:
+        raise WorkerFailed(f"{system} ran with none of its flags")
+    return max(tried, key=lambda one: one[0])[1]
+
+
 def answer(found: Mapping[str, Any]) -> None:
     """What a worker says last."""
     print(ANSWER + json.dumps(found), flush=True)

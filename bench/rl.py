@@ -27,12 +27,12 @@ from typing import Any
 from bench.decode import SMALL
 from bench.report import (
     Row,
-    WorkerFailed,
     absent,
     answer,
     arguments,
     child_environment,
     console,
+    fastest,
     fresh,
     in_turn,
     paired,
@@ -232,18 +232,7 @@ def step_row(folder: Path, rounds: int) -> Row:
     reason = missing()
     if reason:
         return absent(name, "steps/s", systems["limpid"]()["steps_per_second"], "TRL", reason, ">= 5 x")
-    tried: list[tuple[float, dict[str, Any]]] = []
-    for flags in TRL_FLAGS:
-        try:
-            speed = fresh("bench.rl", question | {"system": "TRL", "flags": flags})["steps_per_second"]
-        except WorkerFailed as failure:
-            console.print(f"  TRL {flags}: failed, left out. {failure}", markup=False)
-            continue
-        console.print(f"  TRL {flags}: {speed:.3f} steps/s", markup=False)
-        tried.append((speed, flags))
-    if not tried:
-        raise WorkerFailed("TRL ran with none of its flags")
-    best = max(tried, key=lambda one: one[0])[1]
+    best = fastest("bench.rl", question | {"system": "TRL"}, TRL_FLAGS, "steps_per_second", "steps/s")
     systems["TRL"] = lambda: fresh("bench.rl", question | {"system": "TRL", "flags": best})
     found = in_turn(systems, rounds, "steps_per_second")
     speeds = {system: [one["steps_per_second"] for one in some] for system, some in found.items()}
