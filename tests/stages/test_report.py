@@ -14,7 +14,7 @@ from limpid.core.errors import LimpidError
 from limpid.stages.curves import describe, draw, moving_mean, panels, thinned, ticks
 from limpid.stages.report import render_terminal, write_report
 from limpid.stages.report_text import sparkline
-from limpid.stages.report_words import count, duration, printable
+from limpid.stages.report_words import count, duration, printable, reading
 
 NASTY = "<script>alert('x')</script> **bold** | [link](http://evil.example) \x1b[31mred\x1b[0m \u202eback"
 QUESTIONS = (
@@ -370,7 +370,8 @@ def test_reward_model_and_preferences_have_their_place(demo: Path) -> None:
     steps = [training_line(step, 0.7, rng) for step in range(1, 61)]
     summary = {"seconds": 31.0, "tokens": 1e5, "tokens_per_second": 4e3, "steps": 60, "parameters": 4_952_064}
     measures = {"accuracy": interval(0.932), "accuracy: unknown": interval(0.97), "calibration error": interval(0.031)}
-    put(demo, "reward", summary | {"measures": measures}, steps + looks)
+    baselines = {"length alone": interval(0.53)}
+    put(demo, "reward", summary | {"measures": measures, "baselines": baselines}, steps + looks)
     more = [step | {"margin": 0.3, "accuracy": 0.8, "kl": 0.01, "length": 12.0} for step in steps]
     put(
         demo,
@@ -389,3 +390,7 @@ def test_reward_model_and_preferences_have_their_place(demo: Path) -> None:
     out = io.StringIO()
     Console(file=out, width=100).print(render_terminal(report))
     assert "Reward model" in out.getvalue()
+    assert re.search(r"The better answer above the worse +93\.2%", out.getvalue())
+    labels = [row.label for row in reading(report)]  # a table of bits per byte holds nothing else
+    assert "After fine-tuning" in labels
+    assert "length alone" not in labels

@@ -220,6 +220,11 @@ def render_terminal(report: dict[str, Any]) -> RenderableType:
             for measure in line.by_stage.values():
                 shown.add_row(Text(line.label), value_text("", measure), Text(interval_text("", measure)))
         parts += [shown, Text()]
+    for stage in report["stages"]:
+        if accuracy := stage["measures"].get("accuracy"):
+            shown = table(TITLES[stage["name"]], "of held-out pairs")
+            shown.add_row(Text("The better answer above the worse"), Text(_with_interval(": right", accuracy)))
+            parts += [shown, Text()]
     for title, rows in (
         ("Right answers", right),
         ("Wrong answers", [row for row in wrong if row.label.startswith("Names")]),

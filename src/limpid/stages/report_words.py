@@ -133,6 +133,8 @@ def reading(report: dict[str, Any]) -> list[Row]:
     """Bits per byte by stage, then the baselines: one row each."""
     rows, baselines = [], []
     for stage in report["stages"]:
+        if not any(name.endswith("bits per byte") for name in stage["measures"]):
+            continue  # its baselines, if it has any, are of something else
         for name, measure in stage["measures"].items():
             if name.endswith("bits per byte"):
                 label = f"After {AFTER[stage['name']]}" + (
