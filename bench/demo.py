@@ -105,6 +105,8 @@ def rows_of(report: dict[str, Any], seconds: float | None, peak: int | None) -> 
     rows.append(
         ratio("SFT: test bits per byte over pretraining's", value(sft, bits), value(pretrain, bits), FORGETTING)
     )
+    accuracy = value(stages.get("reward", {}), "accuracy")
+    rows.append(single("reward model: held-out pairs in the right order", "", accuracy, at_least=0.9))
     wrong = "unknown: wrong"
     rows.append(ratio("RL: wrong about unknown names, over SFT's", value(rl, wrong), value(sft, wrong), 1 / 3))
     if wrong in rl and wrong in sft:
@@ -113,6 +115,7 @@ def rows_of(report: dict[str, Any], seconds: float | None, peak: int | None) -> 
             Row("RL: wrong about unknown names", "", rl[wrong]["value"], sft[wrong]["value"], "after SFT",
                 target="disjoint 95% intervals", met=apart)
         )  # fmt: skip
+    rows.append(ratio("RL: test bits per byte over SFT's", value(rl, bits), value(sft, bits), 1.03))
     for kind in KNOWN:
         after, before = value(rl, f"{kind}: right"), value(sft, f"{kind}: right")
         met = None if after is None or before is None else after >= before
