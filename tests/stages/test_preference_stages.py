@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 import torch
 from tests.conftest import random_llama
-from tests.stages.test_training_run import ALONE, cut_back, weights
+from tests.stages.test_training_run import ALONE, ENVIRONMENT, cut_back, weights
 
 from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
@@ -139,6 +142,33 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
     assert isinstance(first, Finished)
     assert isinstance(second, Finished)
     assert first.summary["measures"] == second.summary["measures"]
+
+
+@pytest.mark.parametrize("name", ["likelihood", "dpo"])
+def test_two_processes_make_the_updates_of_one(
+    tmp_path: Path, pairs: Path, corpus: Path, saved_run: Path, name: str
+) -> None:
+    """Not KTO, whose reference point is the mean of what is computed together (see docs/alignment.md)."""
+    stage, run = ("reward", reward) if name == "likelihood" else ("dpo", dpo)
+    few = {"pairs_per_step": 16, "epochs": 0.5}
+    settings = {"likelihood": True} if stage == "reward" else {"imitation": 0.1}
+    made = recipe_for(pairs, corpus, **{stage: few | settings})
+    path = tmp_path / "small.toml"
+    path.write_text(tomli_w.dumps(made.model_dump(mode="json", exclude_none=True)))
+    one, two = tmp_path / "one", tmp_path / "two"
+    list(run(made, saved_run, one, ALONE))
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "limpid", stage, str(path),
+         "--from", str(saved_run), "--out", str(two)],
+        capture_output=True, text=True, env=ENVIRONMENT, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for p, q in zip(weights(one), weights(two), strict=True):
+        torch.testing.assert_close(p, q, atol=2e-5, rtol=1e-4)
+    told = [json.loads((out / "summary.json").read_text())["measures"] for out in (one, two)]
+    assert told[1].keys() == told[0].keys()
+    for measure, found in told[0].items():
+        assert told[1][measure]["value"] == pytest.approx(found["value"], abs=1e-4), measure
 
 
 @pytest.mark.parametrize("loss", ["dpo", "ipo", "kto", "orpo"])
