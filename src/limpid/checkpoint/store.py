@@ -108,6 +108,13 @@ def verify(path: Path) -> None:
             raise LimpidError(f"{path / name} is damaged: its SHA-256 is not the one recorded. Use another checkpoint.")
 
 
+def fingerprint(path: Path) -> bytes:
+    """16 bytes that say which model a checkpoint holds: its config, its tokenizer and its weights."""
+    sums = json.loads((path / "checksums.json").read_text(encoding="utf-8"))
+    kept = {name: digest for name, digest in sums.items() if name.startswith(("config", "model", "tokenizer", "lora"))}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).digest()[:16]
+
+
 @overload
 def read(path: Path, *, merge: bool = True) -> Checkpoint[Decoder]: ...
 

@@ -44,6 +44,8 @@ VERBS: dict[str, str] = {
     "embed": "Open a model's word vectors: neighbours, analogies, one-hot and dense, tests.",
     "import": "Bring a model in Hugging Face's form into a run.",
     "export": "Write a run for transformers and vLLM, for peft, for llama.cpp, or as two files.",
+    "compress": "Compress a file, without loss, by what a model expects.",
+    "decompress": "Bring back a file that compress made.",
     "runs": "List the runs, or show one.",
     "models": "List model families and presets: parameters, and the memory they need.",
 }

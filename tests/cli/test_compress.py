@@ -1,0 +1,96 @@
+"""``limpid compress`` and ``decompress`` as commands."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import lzma
+from pathlib import Path
+
+import pytest
+import torch
+from tests.conftest import TEXTS, random_llama
+
+from limpid.checkpoint import store
+from limpid.cli.main import main
+from limpid.parallel.environment import World
+from limpid.text.tokenizer import Tokenizer
+
+
+@pytest.fixture
+def limpid(capsys):
+    def run(*args: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            main([str(arg) for arg in args])
+        said = capsys.readouterr()
+        return left.value.code or 0, said.out, " ".join(said.err.split())
+
+    return run
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    file = tmp_path / "text.txt"
+    file.write_bytes("".join(TEXTS).encode())
+    return file
+
+
+def test_there_and_back(limpid, saved_run: Path, text: Path, tmp_path: Path) -> None:
+    packed, back = tmp_path / "text.lz", tmp_path / "back.txt"
+    code, out, _ = limpid("compress", saved_run, text, packed)
+    assert code == 0
+    assert "brought back and the same to the byte" in out
+    assert "xz -9e" in out
+    code, out, _ = limpid("decompress", saved_run, packed, back)
+    assert code == 0
+    assert back.read_bytes() == text.read_bytes()
+    assert f"{text.stat().st_size:,} bytes" in out
+
+
+def test_sizes_as_json(limpid, saved_run: Path, text: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "text.lz"
+    code, out, _ = limpid("compress", saved_run, text, packed, "--json", "--no-verify")
+    assert code == 0
+    about = json.loads(out)
+    data = text.read_bytes()
+    assert about["bytes"] == len(data)
+    assert about["verified"] is False
+    assert about["sizes"]["limpid"] == packed.stat().st_size
+    assert about["sizes"]["gzip -9"] == len(gzip.compress(data, 9))
+    assert about["sizes"]["xz -9e"] == len(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
+    assert about["sizes"]["zstd -22"] < len(data)
+
+
+def test_nothing_is_written_over_or_by_another_model(
+    limpid, saved_run: Path, text: Path, tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    packed, back, here = tmp_path / "text.lz", tmp_path / "back.txt", tmp_path / "here"
+    here.write_text("kept")
+    code, _, err = limpid("compress", saved_run, text, here)
+    assert code == 1
+    assert "--force" in err
+    assert here.read_text() == "kept"
+    assert limpid("compress", saved_run, text, packed, "--no-verify")[0] == 0
+    other = tmp_path / "other"
+    store.write(
+        store.checkpoint_path(other, 1),
+        random_llama(1),
+        tokenizer,
+        {"stage": "sft", "step": 1},
+        World(0, 1, torch.device("cpu")),
+    )
+    code, _, err = limpid("decompress", other, packed, back)
+    assert code == 1
+    assert "another model" in err
+    packed.write_bytes(packed.read_bytes()[:-3])
+    code, _, err = limpid("decompress", saved_run, packed, back)
+    assert code == 1
+    assert "cut short" in err
+    assert str(packed) in err
+    assert not back.exists()
+    code, _, err = limpid("compress", saved_run, tmp_path, packed, "--force")
+    assert code == 1
+    assert "folder" in err
+    code, _, err = limpid("compress", saved_run, text, tmp_path / "x", "--dtype", "int8")
+    assert code == 1
+    assert "--dtype int8" in err
