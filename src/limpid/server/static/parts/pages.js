@@ -8,6 +8,7 @@ import { signal } from "@preact/signals";
  */
 export const PAGES = {
   chat: { title: "chat", load: () => import("../chat/page.js").then((m) => m.ChatPage), menu: true },
+  attention: { title: "attention", load: () => import("../attention/page.js").then((m) => m.AttentionPage), sheets: ["attention"] },
 };
 
 /** @type {import("@preact/signals").Signal<Record<string, any>>} what has come: components by name, or the failure */
