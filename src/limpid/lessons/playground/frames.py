@@ -3,7 +3,7 @@
 Little-endian. 12 words of 32 bits: 1 (the kind), the picture's number, the shape's number, the epoch, flags (1 running,
 2 exploded), how many losses, parameters, neurons, the side of a neuron's map, the side of the large map, and as float32
 the shares of training and test examples that are right (-1: no classes). Then losses since the last picture (epoch,
-training, test) and parameters as float32, the large map as float16, each hidden neuron's map as bytes: 0 is -1 or less,
+training, test) and parameters as float32, the large map as float16, each neuron's map (the output's last) as bytes: 0 is -1 or less,
 255 is 1 or more.
 """
 
@@ -38,7 +38,7 @@ def frame(
     if look is not None:
         large = feature_maps(MAP)[look[1]] if look[0] < 0 else maps[look[0]][look[1]]
     step = MAP // THUMB
-    small = [as_bytes(values[:, step // 2 :: step, step // 2 :: step]) for values in maps[:-1]]
+    small = [as_bytes(values[:, step // 2 :: step, step // 2 :: step]) for values in maps]
     classes = playground.settings.problem == "classification"
     right = playground.accuracies() if classes else (-1.0, -1.0)
     head = struct.pack(
