@@ -23,6 +23,7 @@ from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from limpid.core.errors import LimpidError
 from limpid.server.errors import ApiError
 from limpid.server.guard import HEAD_BYTES
+from limpid.server.lessons import MAX_MESSAGE_BYTES
 from limpid.server.state import State
 
 HEAD_SECONDS = 10.0
@@ -79,8 +80,9 @@ class Server(uvicorn.Server):
     def __init__(self, app: ASGIApp, state: State, *, drain_seconds: float) -> None:
         super().__init__(
             uvicorn.Config(
-                app, http=Protocol, ws="none", loop="asyncio", lifespan="off", log_config=None, access_log=False,
-                server_header=False, h11_max_incomplete_event_size=HEAD_BYTES, timeout_keep_alive=IDLE_SECONDS,
+                app, http=Protocol, ws="websockets-sansio", ws_max_size=MAX_MESSAGE_BYTES, ws_per_message_deflate=False,
+                loop="asyncio", lifespan="off", log_config=None, access_log=False, server_header=False,
+                h11_max_incomplete_event_size=HEAD_BYTES, timeout_keep_alive=IDLE_SECONDS,
                 timeout_graceful_shutdown=3,
             )
         )  # fmt: skip

@@ -9,6 +9,8 @@ import { signal } from "@preact/signals";
 export const PAGES = {
   chat: { title: "chat", load: () => import("../chat/page.js").then((m) => m.ChatPage), menu: true },
   attention: { title: "attention", load: () => import("../attention/page.js").then((m) => m.AttentionPage), sheets: ["attention"] },
+  playground: { title: "playground", load: () => import("../playground/page.js").then((m) => m.PlaygroundPage), sheets: ["playground"] },
+  perceptron: { title: "perceptron", load: () => import("../perceptron/page.js").then((m) => m.PerceptronPage), sheets: ["playground", "perceptron"] },
 };
 
 /** @type {import("@preact/signals").Signal<Record<string, any>>} what has come: components by name, or the failure */
