@@ -1,6 +1,6 @@
 """A process that computes one lesson for one page: messages come in on standard input, pictures go out.
 
-    python -m limpid.lessons.worker playground | perceptron
+    python -m limpid.lessons.worker playground | perceptron | lesson:NAME
 
 A server starts one for each open page, so that nothing a lesson computes holds the server's interpreter; it ends when
 its standard input does. In: JSON objects, each after its length (4 bytes, big-endian). Out: J or B for JSON or bytes,
@@ -95,6 +95,10 @@ def main() -> None:
         from limpid.lessons.perceptron.session import PerceptronSession
 
         session: Session = PerceptronSession()
+    elif sys.argv[1].startswith("lesson:"):
+        from limpid.lessons.session import LessonSession
+
+        session = LessonSession(sys.argv[1].removeprefix("lesson:"))
     else:
         from limpid.lessons.playground.session import PlaygroundSession
 

@@ -13,28 +13,55 @@ import os
 import struct
 import sys
 from asyncio.subprocess import PIPE, Process
-from typing import Literal
+from typing import Any
 
 from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from limpid.lessons.book import CHAPTERS, NAMES, find
+from limpid.lessons.notebook import notebook
 from limpid.server.state import State
+from limpid.server.stream import Json, in_thread
 
 MAX_SESSIONS = 12
 MAX_MESSAGE_BYTES = 512 * 2**10
 """What a page may say at once: 2,000 points as CSV, with room."""
 SUBPROTOCOL = "limpid"
-TRY_LATER, TOO_LARGE, FAILED = 1013, 1009, 1011
+TRY_LATER, TOO_LARGE, FAILED, NO_SUCH = 1013, 1009, 1011, 1008
 _MAX_ANSWER_BYTES = 64 * 2**20
 log = logging.getLogger("limpid.server")
 
 
 def add_lessons(app: FastAPI, state: State) -> None:
-    """``/api/lessons/NAME``, a WebSocket; see `lessons.playground.session` for what is said there."""
+    """The WebSockets ``/api/lessons/playground``, ``/api/lessons/perceptron`` and ``/api/lessons/lesson:NAME``.
+
+    `lessons.playground.session`, `lessons.perceptron.session` and `lessons.session` say what is said there. The book of
+    lessons is at ``/api/lessons``, and one of them as a notebook at ``/api/lessons/NAME.ipynb``.
+    """
     running: set[WebSocket] = set()
 
+    @app.get("/api/lessons", include_in_schema=False)
+    async def contents() -> Response:
+        return Json(await in_thread(_contents))
+
+    @app.get("/api/lessons/{name}.ipynb", include_in_schema=False)
+    async def as_notebook(name: str, request: Request) -> Response:
+        values = dict(request.query_params)
+        language = values.pop("lang", "en")
+        text = await in_thread(lambda: notebook(find(name).given(values), language))
+        kind = {
+            "content-type": "application/x-ipynb+json",
+            "content-disposition": f'attachment; filename="{name}.ipynb"',
+        }
+        return Response(text, headers=kind)
+
     @app.websocket("/api/lessons/{name}")
-    async def lesson(socket: WebSocket, name: Literal["playground", "perceptron"]) -> None:
+    async def lesson(socket: WebSocket, name: str) -> None:
+        if name not in ("playground", "perceptron") and name.removeprefix("lesson:") not in NAMES:
+            await socket.close(NO_SUCH, "There is no such lesson.")
+            return
         await socket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None)
         if len(running) >= MAX_SESSIONS or state.draining:
             await socket.close(TRY_LATER, f"{MAX_SESSIONS} lessons are open already: close one.")
@@ -44,6 +71,23 @@ def add_lessons(app: FastAPI, state: State) -> None:
             await _carry(socket, name)
         finally:
             running.discard(socket)
+
+
+def _contents() -> dict[str, Any]:
+    """Chapters, and of each lesson all that is known before it runs."""
+    return {"chapters": [
+        {"title": chapter.title._asdict(), "lessons": [_lesson(name) for name in chapter.names]} for chapter in CHAPTERS
+    ]}  # fmt: skip
+
+
+def _lesson(name: str) -> dict[str, Any]:
+    one = find(name)
+    steps = [
+        {"title": step.title._asdict(), "prose": step.prose._asdict(), "code": step.code,
+         "inputs": [given.as_dict() for given in step.inputs]}
+        for step in one.steps
+    ]  # fmt: skip
+    return {"name": name, "title": one.title._asdict(), "summary": one.summary._asdict(), "steps": steps}
 
 
 async def _carry(socket: WebSocket, name: str) -> None:

@@ -11,6 +11,7 @@ export const PAGES = {
   attention: { title: "attention", load: () => import("../attention/page.js").then((m) => m.AttentionPage), sheets: ["attention"] },
   playground: { title: "playground", load: () => import("../playground/page.js").then((m) => m.PlaygroundPage), sheets: ["playground"] },
   perceptron: { title: "perceptron", load: () => import("../perceptron/page.js").then((m) => m.PerceptronPage), sheets: ["playground", "perceptron"] },
+  lessons: { title: "lessons", load: () => import("../lessons/page.js").then((m) => m.LessonsPage), sheets: ["lessons"] },
 };
 
 /** @type {import("@preact/signals").Signal<Record<string, any>>} what has come: components by name, or the failure */
