@@ -12,7 +12,7 @@ WEIGHTS, THRESHOLD = (8.0, 4.0, 4.0), 8.0
 
 
 class Case(NamedTuple):
-    """reasons: 1 where there is one, in the order of `REASONS`. total: their weights' sum. go: it exceeds the threshold."""
+    """reasons: 1 where there is one, in the order of `REASONS`. total: their weights' sum. go: whether it is enough."""
 
     reasons: tuple[int, ...]
     total: float
@@ -35,5 +35,6 @@ class Decision(NamedTuple):
     def cases(self) -> list[Case]:
         """Every case there is, from all reasons to none."""
         return [
-            Case(reasons, self.total(reasons), self.go(reasons)) for reasons in product((1, 0), repeat=len(self.weights))
+            Case(reasons, self.total(reasons), self.go(reasons))
+            for reasons in product((1, 0), repeat=len(self.weights))
         ]

@@ -38,6 +38,6 @@ def people(count: int = COUNT, *, seed: int = 0, noise: float = NOISE, rule: Dec
         raise LimpidError(f"people are 1 or more, and their noise is from 0 to {MAX_NOISE:g}.")
     rule = rule or Decision()
     random = np.random.default_rng(seed)
-    reasons = np.column_stack((random.random((count, 2)), random.integers(0, 2, count)))
+    reasons: Floats = np.column_stack((random.random((count, 2)), random.integers(0, 2, count).astype(np.float64)))
     sums = reasons @ np.array(rule.weights) + random.normal(0, 1, count) * noise
     return People(reasons, np.where(sums > rule.threshold, 1.0, -1.0))

@@ -11,7 +11,7 @@ import numpy as np
 from limpid.core.errors import LimpidError, did_you_mean
 from limpid.lessons.pace import Pace
 from limpid.lessons.perceptron.decision import Decision
-from limpid.lessons.perceptron.habits import NOISE, people
+from limpid.lessons.perceptron.habits import NOISE, People, people
 from limpid.lessons.perceptron.learning import GradientDescent, PerceptronRule
 from limpid.lessons.perceptron.xor import EPOCHS, nets
 from limpid.lessons.playground.frames import as_bytes
@@ -28,7 +28,8 @@ class PerceptronSession:
 
     A picture is, little-endian: 5 words of 32 bits (2, its number, flags (1 habits run, 2 exclusive or), epochs of
     exclusive or, the side of a map); as float32, of the perceptron rule and of gradient descent: people seen, three
-    weights, the threshold, the share that is right; of each net the training loss and the share; each net's map as bytes.
+    weights, the threshold, the share that is right; of each net the training loss and the share; then their maps as
+    bytes.
     """
 
     def __init__(self) -> None:
@@ -114,7 +115,7 @@ class PerceptronSession:
         """The next of them; after the last, the first again."""
         all_of_them = self._people
         at = self._rule.seen % len(all_of_them.went)
-        some = all_of_them._make(part[at : at + PEOPLE_A_STEP] for part in all_of_them)
+        some = People(*(part[at : at + PEOPLE_A_STEP] for part in all_of_them))
         self._rule.learn(some)
         self._descent.learn(some)
         return True
@@ -129,7 +130,7 @@ class PerceptronSession:
     # -------------------------------------------------------------- telling
 
     def _tell(self, send: Send) -> None:
-        """The people, a byte for weather, for price, and for 1 (went) and 2 (companion); and what the rule itself gets."""
+        """The people, a byte for weather, for price, and for 1 (went) and 2 (companion); and what their rule gets."""
         reasons, went = self._people
         marks = (went > 0) + 2 * reasons[:, 2]
         bytes_ = np.column_stack((np.rint(reasons[:, :2] * 255), marks)).astype(np.uint8)

@@ -1,10 +1,12 @@
-"""Where one line cannot separate: exclusive or, learned by one neuron, by layers that cannot bend, by layers that can."""
+"""Where one line cannot separate: exclusive or, learned by one neuron, by layers that cannot bend, by ones that can."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from limpid.lessons.playground.training import Playground
 
-NETS = {
+NETS: dict[str, dict[str, Any]] = {
     "line": {"layers": (), "activation": "linear"},
     "linear": {"layers": (4, 2), "activation": "linear"},
     "bent": {"layers": (4, 2), "activation": "tanh"},

@@ -31,12 +31,12 @@ function Number_({ label, name, value, low, high, set }) {
 function Drawing({ weights, today, sum, threshold, go }) {
   fieldColors.value;
   const y = [36, 100, 164];
-  return html`<svg class="percept-neuron" viewBox="0 0 460 200" role="img" aria-label=${t(go ? "percept.goes" : "percept.stays", { sum: number(sum, 2), threshold: number(threshold, 2) })}>
+  return html`<svg class="percept-neuron" viewBox="-24 8 484 184" role="img" aria-label=${t(go ? "percept.goes" : "percept.stays", { sum: number(sum, 2), threshold: number(threshold, 2) })}>
     ${y.map((at, i) => html`<path d=${`M112 ${at}C180 ${at} 170 100 232 100`} fill="none" stroke=${today[i] ? lineColor(weights[i] / 6) : "var(--rule)"} stroke-width=${1 + Math.abs(weights[i]) * 0.9} stroke-dasharray=${today[i] ? "" : "3 5"} />
       <circle cx="96" cy=${at} r="16" class=${today[i] ? "on" : ""} /><text x="96" y=${at + 5} text-anchor="middle" class=${today[i] ? "on" : ""}>${today[i]}</text><text x="72" y=${at + 5} text-anchor="end">${t(`percept.${REASONS[i]}.short`)}</text><text x="158" y=${at + [-6, -8, 18][i]} text-anchor="middle" class="weight">× ${number(weights[i], 2)}</text>`)}
     <circle cx="254" cy="100" r="27" class="sum" /><text x="254" y="106" text-anchor="middle" class="big">${number(sum, 2)}</text>
     <path d="M281 100h44" stroke="var(--line)" fill="none" /><text x="303" y="92" text-anchor="middle" class="weight">> ${number(threshold, 2)}?</text>
-    <rect x="328" y="76" width="124" height="48" rx="10" class=${go ? "go" : "stay"} /><text x="390" y="106" text-anchor="middle" class=${go ? "big go" : "big"}>${t(go ? "percept.go" : "percept.stay")}</text>
+    <rect x="328" y="76" width="124" height="48" rx="10" class=${go ? "goes" : ""} /><text x="390" y="106" text-anchor="middle" class=${go ? "big goes" : "big"}>${t(go ? "percept.go" : "percept.stay")}</text>
   </svg>`;
 }
 
@@ -46,6 +46,6 @@ function Cases({ weights, threshold, today }) {
     <thead><tr>${REASONS.map((name) => html`<th scope="col">${t(`percept.${name}.short`)}</th>`)}<th scope="col" class="wide">${t("percept.sum")}</th><th scope="col">${t("percept.so")}</th></tr></thead>
     <tbody>${CASES.map((one, n) => { const go = sums[n] > threshold; return html`<tr key=${n} class=${one.join() === today.join() ? "now" : ""} data-case=${one.join("")} data-sum=${sums[n]} data-go=${go}>
       ${one.map((reason) => html`<td class=${reason ? "yes" : "no"}>${t(reason ? "percept.yes" : "percept.no")}</td>`)}
-      <td class="wide"><span class="bar" aria-hidden="true"><i class=${go ? "go" : ""} style=${{ left: at(Math.min(0, sums[n])), width: `${(100 * Math.abs(sums[n])) / reach}%` }}></i><b style=${{ left: at(threshold) }}></b></span><span class="value">${number(sums[n], 2)}${sums[n] === threshold ? html` <small>${t("percept.equal")}</small>` : ""}</span></td>
-      <td class=${go ? "go" : ""}>${t(go ? "percept.go" : "percept.stay")}</td></tr>`; })}</tbody></table>`;
+      <td class="wide"><div><span class="bar" aria-hidden="true"><i class=${go ? "goes" : ""} style=${{ left: at(Math.min(0, sums[n])), width: `${(100 * Math.abs(sums[n])) / reach}%` }}></i><b style=${{ left: at(threshold) }}></b></span><span class="value">${number(sums[n], 2)}${sums[n] === threshold ? html` <small>${t("percept.equal")}</small>` : ""}</span></div></td>
+      <td class=${go ? "goes" : ""}>${t(go ? "percept.go" : "percept.stay")}</td></tr>`; })}</tbody></table>`;
 }

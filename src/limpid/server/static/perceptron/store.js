@@ -7,7 +7,7 @@ export const REASONS = ["weather", "price", "companion"];
 export const START = { weights: [8, 4, 4], threshold: 8 };
 export const MOST = 16;
 
-const numbers = (text, count, low, high) => { const found = (text ?? "").split(",").map(Number); return found.length === count && found.every((n) => Number.isFinite(n) && n >= low && n <= high) ? found : null; };
+const numbers = (text, count, low, high) => { const found = text ? text.split(",").map(Number) : []; return found.length === count && found.every((n) => Number.isFinite(n) && n >= low && n <= high) ? found : null; };
 /** The decision and the reasons of today, as the address says them; what it does not say rightly is as at the start. */
 export const decision = computed(() => {
   const { weights, threshold, today } = route.value.query;
