@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from socket import create_connection
 from typing import Any
 
 import psutil
@@ -120,8 +121,11 @@ def _refused(server: Served, headers: dict[str, str]) -> None:
     host = headers.pop("Host", None)
     url = address(server)
     if host:  # connect to the server, but by another name
-        port = url.rsplit(":", 1)[1].split("/")[0]
-        with connect(url.replace("127.0.0.1", host), host="127.0.0.1", port=int(port)):
+        port = int(url.rsplit(":", 1)[1].split("/")[0])
+        with (
+            create_connection(("127.0.0.1", port)) as sock,
+            connect(url.replace("127.0.0.1", host), sock=sock),
+        ):
             return
     with connect(url, additional_headers=headers):
         return
