@@ -1,11 +1,12 @@
 // Learned from 10,000 people: what they did, and two rules that look for the line between going and staying.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { html } from "../lib/html.js";
 import { number, t } from "../lib/i18n.js";
 import { css } from "../lib/colors.js";
 import { percent } from "../lib/format.js";
 import { fieldColors, fitted, lineColor } from "../lib/field.js";
-import { about, LEARNERS, people, picture, REASONS, say, START } from "./store.js";
+import { useWidth } from "../lib/width.js";
+import { about, people, picture, REASONS, say, START } from "./store.js";
 import { Runs } from "./runs.js";
 
 const NOISES = [0, 0.5, 1, 2, 4];
@@ -24,8 +25,7 @@ export function Learn() {
 
 /** People without a companion, or with one, by weather and price; lines where each rule changes its mind. */
 function Plane({ companion }) {
-  const canvas = useRef(null), dots = useRef(null), box = useRef(null), [size, setSize] = useState(280), list = people.value, now = picture.value, seen = now?.learners[0].seen ?? 0;
-  useEffect(() => { const watch = new ResizeObserver(() => setSize(Math.min(380, box.current.clientWidth - 20))); watch.observe(box.current); return () => watch.disconnect(); }, []);
+  const canvas = useRef(null), dots = useRef(null), [box, width] = useWidth(300), size = Math.min(380, width - 20), list = people.value, now = picture.value, seen = now?.learners[0].seen ?? 0;
   useEffect(() => {
     fieldColors.value;
     const context = fitted(dots.current, size, size);
