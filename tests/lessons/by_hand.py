@@ -1,5 +1,5 @@
 """A neural network by hand, to judge the playground: plain Python numbers, one example and one weight at a time, from
-the textbook (Rumelhart, Hinton and Williams 1986) and TensorFlow Playground's description. It shares no code with it."""
+the textbook (Rumelhart, Hinton and Williams 1986) and TensorFlow Playground's description. The two share no code."""
 
 from __future__ import annotations
 

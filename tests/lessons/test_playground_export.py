@@ -16,8 +16,8 @@ from limpid.lessons.playground import Playground
 CASES: list[dict[str, Any]] = [
     {},
     {"optimizer": "momentum", "learning_rate": 0.003, "regularization": "L1", "regularization_rate": 0.03},
-    {"optimizer": "adam", "learning_rate": 0.003, "dropout": 0.3, "activations": ("relu", "gelu"), "regularization": "L2",
-     "regularization_rate": 0.01, "inputs": ("x", "y", "sinX", "cosY", "xTimesY")},
+    {"optimizer": "adam", "learning_rate": 0.003, "dropout": 0.3, "activations": ("relu", "gelu"),
+     "regularization": "L2", "regularization_rate": 0.01, "inputs": ("x", "y", "sinX", "cosY", "xTimesY")},
     {"loss": "crossEntropy", "layers": (), "batch_size": 7},
     {"problem": "regression", "reg_dataset": "reg-gauss", "activation": "sigmoid", "layers": (3,), "train_percent": 20},
     {"activation": "linear", "dropout": 0.5, "init_zero": True, "dataset": "xor", "regularization": "L1",
@@ -57,4 +57,4 @@ def test_a_program_says_its_loss(program: str, tmp_path: Path) -> None:
     assert f"test loss {last.test:.6f}" in done.stdout
     assert "limpid" not in [line for line in (tmp_path / "net.py").read_text().splitlines() if "import" in line]
     p.change(learning_rate=0.1)
-    assert "dials were turned or weights edited" in getattr(p, program)()
+    assert "Dials were turned or weights edited" in getattr(p, program)()

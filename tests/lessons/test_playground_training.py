@@ -237,13 +237,16 @@ def test_a_change_that_is_refused_changes_nothing() -> None:
         ({"layers": (4,) * 9}, "9 hidden layers are too many"),
         ({"layers": (17,)}, "1 to 16 neurons"),
         ({"learning_rate": 0}, "more than 0"),
+        ({"layers": ("a",)}, "layers cannot be .* They are whole numbers"),
+        ({"inputs": 5}, "They are names"),
+        ({"learning_rate": 10**400}, "a number from 0 to 1000"),
         ({"learning_rat": 1}, "Did you mean 'learning_rate'"),
         ({"activation": "rleu"}, "Did you mean 'relu'"),
         ({"inputs": ()}, "at least one input"),
         ({"problem": "regression", "loss": "crossEntropy"}, "loss crossEntropy is of classes"),
         ({"activations": ("tanh",)}, "names 1 layers, and there are 2"),
-        ({"batch_size": 0.5}, "from 1 to 1000"),
-        ({"noise": math.nan}, "It is a number"),
+        ({"batch_size": 0.5}, "a number from 1 to 1000"),
+        ({"noise": math.nan}, "It is a number from 0 to 80"),
     ):
         with pytest.raises(LimpidError, match=said):
             p.change(**change)  # type: ignore[arg-type]

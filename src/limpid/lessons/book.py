@@ -16,7 +16,7 @@ class Chapter(NamedTuple):
     names: tuple[str, ...]
 
 
-CHAPTERS = (Chapter(Text("Inside the Transformer", "Transformer 的内部"), ("softmax", "layer-norm", "attention")),)
+CHAPTERS = (Chapter(Text("Inside the Transformer", "Transformer 的内部"), ("softmax", "layer-norm", "scaling", "attention", "heads", "masks", "feed-forward", "residual", "block")),)
 NAMES = tuple(name for chapter in CHAPTERS for name in chapter.names)
 
 

@@ -112,7 +112,8 @@ async def _carry(socket: WebSocket, name: str) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        with contextlib.suppress(ConnectionError):
+            await process.communicate()  # its pipes are closed as well
 
 
 async def _in(socket: WebSocket, process: Process) -> None:

@@ -4,10 +4,11 @@ addresses are understood; what limpid adds has names of its own."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_plus
 
-from limpid.core.errors import LimpidError, did_you_mean
+from limpid.core.errors import LimpidError
 from limpid.lessons.playground.features import FEATURES
 from limpid.lessons.playground.own_data import OwnData, from_address, to_address
 from limpid.lessons.playground.settings import OWN, Settings
@@ -127,12 +128,16 @@ def _parts(text: str, faults: list[str]) -> dict[str, str]:
         name, sign, value = part.partition("=")
         name = unquote_plus(name)
         if not sign or not (name in NAMES or name.endswith(_HIDE)):
-            faults.append(f"{part[:60]!r} is no setting of the playground.{did_you_mean(name[:60], NAMES)}" if sign
-                          else f"{part[:60]!r} is not of the form name=value.")  # fmt: skip
+            faults.append(_unknown(part[:60], name) if sign else f"{part[:60]!r} is not of the form name=value.")
             continue
         if unquote_plus(value).strip() or name == "networkShape":  # an empty value is the default, but for no layers
             found[name] = unquote_plus(value).strip()
     return found
+
+
+def _unknown(part: str, name: str) -> str:
+    near = get_close_matches(name[:60], NAMES, n=1, cutoff=0.5)
+    return f"{part!r} is no setting of the playground." + (f" Did you mean {near[0]!r}?" if near else "")
 
 
 def _understood(name: str, value: str) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def torch_program(playground: Playground) -> str:
 
 def _heading(playground: Playground, imports: str) -> str:
     altered = (
-        "# While it learned, dials were turned or weights edited: this program learns from epoch 0 with the last ones.\n"
+        "# Dials were turned or weights edited while it learned: here the last ones count from epoch 0 on.\n"
         if playground.altered
         else ""
     )
@@ -116,4 +116,5 @@ def _start(playground: Playground, maker: str) -> str:
         biases = playground.start[at + n * m : at + n * m + n].tolist()
         lines.append(f"    ({maker}({weights}), {maker}({biases})),\n")
         at += n * m + n
-    return f"# the weights (n_out, n_in) and biases (n_out) of each layer, before the first step\nSTART = [\n{''.join(lines)}]\n\n"
+    heading = "# the weights (n_out, n_in) and biases (n_out) of each layer, before the first step\n"
+    return f"{heading}START = [\n{''.join(lines)}]\n"

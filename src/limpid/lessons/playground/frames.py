@@ -3,8 +3,8 @@
 Little-endian. 12 words of 32 bits: 1 (the kind), the picture's number, the shape's number, the epoch, flags (1 running,
 2 exploded), how many losses, parameters, neurons, the side of a neuron's map, the side of the large map, and as float32
 the shares of training and test examples that are right (-1: no classes). Then losses since the last picture (epoch,
-training, test) and parameters as float32, the large map as float16, each neuron's map (the output's last) as bytes: 0 is -1 or less,
-255 is 1 or more.
+training, test) and parameters as float32, the large map as float16, each neuron's map (the output's last) as bytes: 0
+is -1 or less, 255 is 1 or more.
 """
 
 from __future__ import annotations
@@ -29,10 +29,16 @@ def as_bytes(values: Array) -> npt.NDArray[np.uint8]:
 
 
 def frame(
-    playground: Playground, number: int, shape: int, losses: list[Losses], look: tuple[int, int] | None, *, running: bool
+    playground: Playground,
+    number: int,
+    shape: int,
+    losses: list[Losses],
+    look: tuple[int, int] | None,
+    *,
+    running: bool,
 ) -> bytes:
-    """A picture. look: the neuron whose map is the large one, (layer, neuron), layer -1 being the inputs in the order of
-    `FEATURES`; None: the output."""
+    """A picture. look: the neuron whose map is the large one, (layer, neuron), layer -1 being the inputs, in the order
+    of `FEATURES`; None: the output."""
     maps = playground.maps()
     large = maps[-1][0]
     if look is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from limpid.lessons.playground.losses import Loss
 from limpid.lessons.playground.seeded import SeededRandom
 
 Floats = npt.NDArray[np.float64]
+T = TypeVar("T", bound=np.generic)
 BIAS = 0.1
 
 
@@ -98,8 +100,9 @@ class Net:
 
 
 def _views(
-    vector: npt.NDArray[np.generic], shapes: Sequence[tuple[int, int]]
-) -> tuple[list[npt.NDArray[np.generic]], list[npt.NDArray[np.generic]]]:
+    vector: npt.NDArray[T], shapes: Sequence[tuple[int, int]]
+) -> tuple[list[npt.NDArray[T]], list[npt.NDArray[T]]]:
+    """Matrices (n, m) and rows (n) that lie in a vector one after the other."""
     matrices, rows, at = [], [], 0
     for n, m in shapes:
         matrices.append(vector[at : at + n * m].reshape(n, m))

@@ -9,7 +9,7 @@ import io
 import math
 import zlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +65,7 @@ def from_rows(rows: Sequence[Sequence[float]], problem: str) -> OwnData:
     if len(rows) < _TOO_FEW:
         raise LimpidError("draw at least two points.")
     for place, row in enumerate(rows, 1):
-        if len(row) != 3 or not all(isinstance(value, int | float) and math.isfinite(value) for value in row):
+        if len(row) != 3 or not all(_is_number(value) for value in row):
             raise LimpidError(f"point {place}: {str(row)[:60]} is not x1, x2, label.")
         if max(abs(row[0]), abs(row[1])) > REACH:
             raise LimpidError(f"point {place} lies outside of the map, which is from -6 to 6.")
@@ -137,14 +137,14 @@ def _classes(lines: Sequence[tuple[int, Sequence[str]]]) -> tuple[Floats, str]:
     for line, cells in lines:
         if not cells[2]:
             raise _fault(line, 3, "the label is missing")
-    keys: list[float] | list[str] = (
+    keys: list[Any] = (
         words if any(value is None for value in values) else [value for value in values if value is not None]
     )
-    names = sorted(set(keys))  # type: ignore[type-var]
+    names = sorted(set(keys))
     if len(names) != 2:
         line = lines[-1][0]
         if len(names) > 2:
-            seen: list[object] = []
+            seen: list[Any] = []
             for (number, _), key in zip(lines, keys, strict=True):
                 if key not in seen:
                     seen.append(key)
@@ -177,6 +177,10 @@ def _scaled(values: Floats, reach: float) -> Floats:
     if low == high:
         return np.zeros_like(values)
     return np.asarray((values / 2 - low / 2) / (high / 2 - low / 2) * 2 * reach - reach)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30
 
 
 def _number(cell: str) -> float | None:

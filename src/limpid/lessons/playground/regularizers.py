@@ -4,8 +4,8 @@ With w the weight before the update and w' after the optimizer's step, it become
 
     L2: w' - lr rate w                L1: w' - lr rate sign(w), and where that crosses zero: 0, for good.
 
-The pull is outside of the gradient, so momentum and Adam do not see it (Loshchilov and Hutter 2019 call this decoupled).
-A weight that L1 has set to 0 is dead: it takes part in nothing until it is edited or the net begins anew.
+The pull is outside of the gradient, so momentum and Adam do not see it: it is decoupled, as Loshchilov and Hutter 2019
+call it. A weight that L1 has set to 0 is dead: it takes part in nothing until it is edited or the net begins anew.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from limpid.lessons.playground import address
 from limpid.lessons.playground.datasets import CLASSIFICATION, REGRESSION
 from limpid.lessons.playground.features import FEATURES
 from limpid.lessons.playground.frames import THUMB, as_bytes, feature_maps, frame
-from limpid.lessons.playground.own_data import from_rows, read_csv
+from limpid.lessons.playground.own_data import OwnData, from_rows, read_csv
 from limpid.lessons.playground.seeded import SeededRandom
 from limpid.lessons.playground.settings import OWN, Settings
 from limpid.lessons.playground.training import Losses, Playground
@@ -125,13 +125,11 @@ class PlaygroundSession:
         self._begin(send)
 
     def _edit(self, message: dict[str, Any], send: Send) -> None:
-        layer, neuron, source = (message.get(name) for name in ("layer", "neuron", "source"))
-        if not (_whole(layer) and _whole(neuron) and (source is None or _whole(source))):
-            raise LimpidError("a weight is named by three whole numbers.")
+        source = None if message.get("source") is None else _whole(message, "source")
         value = message.get("value")
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise LimpidError("a weight is a number.")
-        self.playground.edit(layer, neuron, source, value)
+        self.playground.edit(_whole(message, "layer"), _whole(message, "neuron"), source, value)
         self._tell(send)
 
     def _csv(self, message: dict[str, Any], send: Send) -> None:
@@ -145,29 +143,27 @@ class PlaygroundSession:
             raise LimpidError("rows is a list of [x1, x2, label].")
         self._take(from_rows(rows, self.playground.settings.problem), send)
 
-    def _take(self, own: Any, send: Send) -> None:
-        name = "reg_dataset" if self.playground.settings.problem == "regression" else "dataset"
-        self.playground.change(own=own, **{name: OWN})
+    def _take(self, own: OwnData, send: Send) -> None:
+        if self.playground.settings.problem == "regression":
+            self.playground.change(own=own, reg_dataset=OWN)
+        else:
+            self.playground.change(own=own, dataset=OWN)
         self._pace.running = False
         send({"said": own.said})
         self._begin(send)
 
     def _look_at(self, message: dict[str, Any], send: Send) -> None:
-        layer, neuron = message.get("layer"), message.get("neuron")
         sizes = (len(FEATURES), *self.playground.net.sizes[1:])
-        if layer is None:
-            self._look = None
-        elif _whole(layer) and _whole(neuron) and -1 <= layer < len(sizes) - 1 and 0 <= neuron < sizes[layer + 1]:
-            self._look = layer, neuron
-        else:
-            raise LimpidError("there is no such neuron.")
+        look = None
+        if message.get("layer") is not None:
+            look = layer, neuron = _whole(message, "layer"), _whole(message, "neuron")
+            if not (-1 <= layer < len(sizes) - 1 and 0 <= neuron < sizes[layer + 1]):
+                raise LimpidError("there is no such neuron.")
+        self._look = look
         self._stale = True
 
     def _drawn(self, message: dict[str, Any], send: Send) -> None:
-        number = message.get("number")
-        if not _whole(number):
-            raise LimpidError("number is the number of a picture.")
-        self._pace.drawn(number)
+        self._pace.drawn(_whole(message, "number"))
 
     def _program(self, message: dict[str, Any], send: Send) -> None:
         kind = message.get("kind")
@@ -202,7 +198,9 @@ class PlaygroundSession:
         news = history[self._told :] or history[-1:]
         self._told = len(history)
         self._stale = False
-        losses = [Losses(one.epoch, *(value if math.isfinite(value) else math.nan for value in one[1:])) for one in news]
+        losses = [
+            Losses(one.epoch, *(value if math.isfinite(value) else math.nan for value in one[1:])) for one in news
+        ]
         number = self._pace.next_number()
         send(frame(self.playground, number, self._shape, losses, self._look, running=self._pace.running))
 
@@ -214,8 +212,11 @@ def _text(message: dict[str, Any], name: str) -> str:
     return value
 
 
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _whole(message: dict[str, Any], name: str) -> int:
+    value = message.get(name)
+    if type(value) is not int:
+        raise LimpidError(f"{name} is a whole number.")
+    return value
 
 
 def _thumbnails() -> dict[str, list[list[float]]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -40,7 +39,7 @@ class Settings:
     noise, train_percent: per cent. layers: neurons of each hidden layer. activations: of each hidden layer, where they
     differ; empty: ``activation`` for all. seed: of the data, and of the first weights where ``weight_seed`` is empty.
     dropout: the share of hidden values that a training step leaves out. epochs_per_second: what the page aims at; 0:
-    as many as there can be. show_test, discretize, hidden: what the page shows (hidden: names of controls it leaves out).
+    as many as there can be. show_test, discretize, hidden: what the page shows (hidden: controls that it leaves out).
 
     Raises:
         LimpidError: a value that its dial does not allow.
@@ -92,6 +91,10 @@ class Settings:
             raise LimpidError("loss crossEntropy is of classes, and this problem is regression: use square.")
 
     def _check_net(self) -> None:
+        for name, kind, what in (("inputs", str, "names"), ("activations", str, "names"), ("hidden", str, "names"),
+                                 ("layers", int, "whole numbers")):  # fmt: skip
+            if not _all(getattr(self, name), kind):
+                raise _wrong(name, getattr(self, name), f" They are {what}.")
         unknown = [name for name in self.inputs if name not in FEATURES]
         if unknown:
             raise _wrong("inputs", unknown[0], did_you_mean(str(unknown[0]), FEATURES))
@@ -102,7 +105,7 @@ class Settings:
         if len(self.layers) > MAX_LAYERS:
             raise LimpidError(f"{len(self.layers)} hidden layers are too many: there may be {MAX_LAYERS}.")
         for count in self.layers:
-            if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_NEURONS:
+            if not 1 <= count <= MAX_NEURONS:
                 raise _wrong("layers", count, f" A hidden layer has 1 to {MAX_NEURONS} neurons.")
         unknown = [name for name in self.activations if name not in ACTIVATIONS]
         if unknown:
@@ -129,16 +132,20 @@ class Settings:
         for name in changes:
             if name not in known:
                 raise LimpidError(f"'{name}' is no setting of the playground.{did_you_mean(name, known)}")
-        made = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
+        made: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()
+        }
         return replace(self, **made)
 
 
 def _check_number(name: str, value: Any, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _wrong(name, value, " It is a number.")
-    if not low <= value <= high:
-        raise _wrong(name, value, f" It is from {low:g} to {high:g}.")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise _wrong(name, value, f" It is a number from {low:g} to {high:g}.")
+
+
+def _all(values: Any, kind: type) -> bool:
+    return isinstance(values, tuple) and all(type(value) is kind for value in values)
 
 
 def _wrong(name: str, value: Any, hint: str) -> LimpidError:
-    return LimpidError(f"{name} cannot be {value!r:.80}.{hint}")
+    return LimpidError(f"{name} cannot be {str(value)[:60]!r}.{hint}")

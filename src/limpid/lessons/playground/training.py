@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +30,8 @@ from limpid.lessons.playground.seeded import SeededRandom
 from limpid.lessons.playground.settings import OWN, Settings
 
 Floats = npt.NDArray[np.float64]
+MAX_WEIGHT = 1e6
+"""The largest that can be written by hand."""
 MAP = 100
 """The output map has so many cells a side, its first row at x2 = 6."""
 _DATA = {"problem", "dataset", "reg_dataset", "noise", "train_percent", "seed"}
@@ -58,6 +61,14 @@ class Playground:
     def __init__(self, settings: Settings | None = None, *, own: OwnData | None = None, **changes: Any) -> None:
         self.settings = (settings or Settings()).changed(**changes)
         self.own = own
+        self.epoch, self.altered = 0, False
+        self.exploded: int | None = None
+        self.history: list[Losses] = []
+        self.data: Data
+        self.net: Net
+        self.inputs: Floats  # of all examples, (N, n_in)
+        self.dead: npt.NDArray[np.bool_]
+        self._any_dead = False
         self._make_data()
         self._make_net(keep=None)
         self.restart()
@@ -154,12 +165,13 @@ class Playground:
             self.exploded = self.epoch
         return found
 
-    def _both(self, of: Any) -> tuple[float, float]:
+    def _both(self, of: Callable[[Array, Array, Array], Array]) -> tuple[float, float]:
+        """The mean of a figure over training and over test examples; NaN of none."""
         with np.errstate(all="ignore"):
             sums, values = self.net.output(self.inputs)
             each = of(sums, values, self.data.labels)
         at = self.data.train
-        return tuple(float(part.mean()) if len(part) else math.nan for part in (each[:at], each[at:]))  # type: ignore[return-value]
+        return _mean(each[:at]), _mean(each[at:])
 
     def _loss(self, sums: Array, values: Array, labels: Array) -> Array:
         return LOSSES[self.settings.loss].of(sums, values, labels)
@@ -209,14 +221,16 @@ class Playground:
         self.change(weight_seed=seed)
 
     def edit(self, layer: int, neuron: int, source: int | None, value: float) -> None:
-        """Set the weight of ``source``'s value in a neuron's sum, or its bias (source None). Layer 0 follows the inputs;
-        the last is the output. A dead weight lives again.
+        """Set the weight of ``source``'s value in a neuron's sum, or its bias (source None). Layer 0 follows the
+        inputs; the last is the output. A dead weight lives again.
 
         Raises:
             LimpidError: no such weight, or no number.
         """
-        if not isinstance(value, int | float) or not math.isfinite(value) or abs(value) > 1e6:
-            raise LimpidError(f"a weight cannot be {value!r:.40}: it is a number from -1e6 to 1e6.")
+        if not abs(value) <= MAX_WEIGHT:
+            raise LimpidError(
+                f"a weight cannot be {value!r:.40}: it is a number from -{MAX_WEIGHT:g} to {MAX_WEIGHT:g}."
+            )
         at = self.place(layer, neuron, source)
         self.net.parameters[at] = value
         self.dead[at] = False
@@ -231,10 +245,10 @@ class Playground:
         """Where a weight or bias stands among the parameters. Raises LimpidError."""
         sizes = self.net.sizes
         if not (
-            isinstance(layer, int) and 0 <= layer < len(sizes) - 1 and isinstance(neuron, int)
-            and 0 <= neuron < sizes[layer + 1] and (source is None or isinstance(source, int)
-            and 0 <= source < sizes[layer])
-        ):  # fmt: skip
+            0 <= layer < len(sizes) - 1
+            and 0 <= neuron < sizes[layer + 1]
+            and (source is None or 0 <= source < sizes[layer])
+        ):
             raise LimpidError(f"there is no weight ({layer}, {neuron}, {source}) in this net.")
         first = sum(n * m + n for n, m in zip(sizes[1 : layer + 1], sizes[:layer], strict=True))
         rows, columns = sizes[layer + 1], sizes[layer]
@@ -274,12 +288,11 @@ class Playground:
 
     def restart(self) -> None:
         """Epoch 0 from the weights that are there: none is dead, and the optimizer remembers nothing."""
-        self.epoch, self.exploded, self.altered = 0, None, False
+        self.epoch, self.altered, self.exploded, self.history = 0, False, None, []
         self.start = self.net.parameters.copy()
         self.dead, self._any_dead = np.zeros(len(self.start), dtype=bool), False
         self._dropout = np.random.default_rng(dropout_seed(self.settings))
         self._make_optimizer()
-        self.history: list[Losses] = []
         self._measure()
 
     def _make_optimizer(self) -> None:
@@ -308,13 +321,17 @@ class Playground:
             old, old_settings = keep
             net.take_over(old, settings.inputs, old_settings.inputs)
         self.net = net
-        self.inputs = inputs_of(self.data.points, settings.inputs)
+        self.inputs = np.asarray(inputs_of(self.data.points, settings.inputs), dtype=np.float64)
 
     def _weight_random(self) -> SeededRandom:
         """Weights go on where the data's random numbers end, as they do when TensorFlow Playground is opened."""
         if self.settings.weight_seed:
             return SeededRandom(self.settings.weight_seed)
         return self._random_after_data.copy()
+
+
+def _mean(values: Array) -> float:
+    return float(values.mean()) if len(values) else math.nan
 
 
 def dropout_seed(settings: Settings) -> list[int]:

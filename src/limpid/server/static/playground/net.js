@@ -5,9 +5,10 @@ import { t } from "../lib/i18n.js";
 import { digits } from "../lib/format.js";
 import { css } from "../lib/colors.js";
 import { fieldColors, fieldOfBytes, fitted, lineColor, stretch } from "../lib/field.js";
+import { useWidth } from "../lib/width.js";
 import { IconButton } from "../parts/icons.js";
 import { ACTIVATIONS } from "./controls.js";
-import { before, change, edit, features, FEATURES, LABELS, look, looked, picked, picture, place, settings, shows, state } from "./store.js";
+import { before, change, edit, features, FEATURES, LABELS, look, looked, picked, picture, place, settings, shows, state, wanted } from "./store.js";
 
 const BOX = 36, STEP = 46, TOP = 58, LEFT = 62, MOST_LAYERS = 8, MOST_NEURONS = 16;
 
@@ -30,12 +31,7 @@ function links(plan, inputs) {
 }
 
 export function Net() {
-  const { sizes, activations } = state.value, own = settings.value, box = useRef(null), canvas = useRef(null), [width, setWidth] = useState(0), [card, setCard] = useState(null);
-  useEffect(() => {
-    const watch = new ResizeObserver(() => setWidth(box.current.clientWidth));
-    watch.observe(box.current);
-    return () => watch.disconnect();
-  }, []);
+  const { sizes, activations } = state.value, own = settings.value, [box, width] = useWidth(0), canvas = useRef(null), [card, setCard] = useState(null);
   const plan = layout(sizes, Math.max(width, 280)), lines = links(plan, own.inputs), now = picture.value, small = features.value;
   useEffect(() => { if (width) paint(canvas.current, plan, lines, now, sizes, small, own); });
   useEffect(() => { setCard(null); }, [sizes.join()]);
@@ -53,21 +49,21 @@ export function Net() {
     return best;
   };
   const name = (layer, neuron) => (layer === sizes.length - 2 ? t("play.output") : t("play.neuronName", { layer: layer + 1, neuron: neuron + 1 }));
-  const set = (n, count) => change({ layers: sizes.slice(1, -1).map((old, i) => (i === n ? count : old)) });
+  const set = (n, more) => change({ layers: wanted().layers.map((old, i) => (i === n ? Math.max(1, Math.min(MOST_NEURONS, old + more)) : old)) });
   return html`<section class="play-net" aria-labelledby="play-net">
     <header><h2 id="play-net">${t("play.net")}</h2>
-      ${shows("numHiddenLayers") && html`<span class="play-count"><${IconButton} name="minus" label=${t("play.lessLayers")} disabled=${sizes.length === 2} onClick=${() => change(layered(sizes, own, -1))} /><output>${t("play.layers", { n: sizes.length - 2 })}</output><${IconButton} name="add" label=${t("play.moreLayers")} disabled=${sizes.length - 2 >= MOST_LAYERS} onClick=${() => change(layered(sizes, own, 1))} /></span>`}
+      ${shows("numHiddenLayers") && html`<span class="play-count"><${IconButton} name="minus" label=${t("play.lessLayers")} disabled=${sizes.length === 2} onClick=${() => change(layered(-1))} /><output>${t("play.layers", { n: sizes.length - 2 })}</output><${IconButton} name="add" label=${t("play.moreLayers")} disabled=${sizes.length - 2 >= MOST_LAYERS} onClick=${() => change(layered(1))} /></span>`}
     </header>
     <div class="play-canvas" ref=${box} tabindex="0" role="group" aria-label=${t("play.netWhat")}><div style=${{ position: "relative", width: `${plan.width}px`, height: `${plan.height}px` }}>
       <canvas ref=${canvas} aria-hidden="true" style=${{ width: `${plan.width}px`, height: `${plan.height}px`, cursor: card && !card.open ? "pointer" : "" }}
         onPointerMove=${(event) => { if (!card?.open) setCard(hit(event)); }} onPointerLeave=${() => { if (!card?.open) setCard(null); }} onClick=${(event) => { const one = hit(event); setCard(one && { ...one, open: true }); }}></canvas>
       ${FEATURES.map((one, n) => html`<button type="button" key=${one} class="play-node input" data-feature=${one} style=${at(plan.inputs[n])} aria-pressed=${own.inputs.includes(one)} aria-label=${t("play.input", { name: LABELS[one] })} title=${LABELS[one]}
-        onClick=${() => toggleInput(own.inputs, one)} onPointerEnter=${() => look(-1, n)} onPointerLeave=${() => lookBack()} onFocus=${() => look(-1, n)} onBlur=${() => lookBack()}></button>
+        onClick=${() => toggleInput(one)} onPointerEnter=${() => look(-1, n)} onPointerLeave=${() => lookBack()} onFocus=${() => look(-1, n)} onBlur=${() => lookBack()}></button>
         <span class=${own.inputs.includes(one) ? "play-label" : "play-label off"} aria-hidden="true" style=${{ left: 0, width: `${LEFT - 8}px`, top: `${plan.inputs[n].y + 7}px` }}>${LABELS[one]}</span>`)}
       ${plan.layers.map((nodes, layer) => html`
         ${layer < sizes.length - 2 && html`<div class="play-layer" key=${`layer${layer}`} style=${{ left: `${nodes[0].x + BOX / 2}px` }}>
-          <span><${IconButton} name="minus" label=${t("play.lessNeurons", { layer: layer + 1 })} disabled=${nodes.length === 1} onClick=${() => set(layer, nodes.length - 1)} /><b title=${t("play.neurons", { n: nodes.length })}>${nodes.length}</b><${IconButton} name="add" label=${t("play.moreNeurons", { layer: layer + 1 })} disabled=${nodes.length >= MOST_NEURONS} onClick=${() => set(layer, nodes.length + 1)} /></span>
-          <select aria-label=${t("play.activationOf", { layer: layer + 1 })} value=${activations[layer]} onChange=${(event) => change({ activations: activations.slice(0, -1).map((old, i) => (i === layer ? event.target.value : old)) })}>${ACTIVATIONS.map((one) => html`<option value=${one} selected=${one === activations[layer]}>${t(`play.fn.${one}`)}</option>`)}</select></div>`}
+          <span><${IconButton} name="minus" label=${t("play.lessNeurons", { layer: layer + 1 })} disabled=${nodes.length === 1} onClick=${() => set(layer, -1)} /><b title=${t("play.neurons", { n: nodes.length })}>${nodes.length}</b><${IconButton} name="add" label=${t("play.moreNeurons", { layer: layer + 1 })} disabled=${nodes.length >= MOST_NEURONS} onClick=${() => set(layer, 1)} /></span>
+          <select aria-label=${t("play.activationOf", { layer: layer + 1 })} value=${activations[layer]} onChange=${(event) => change({ activations: each(wanted()).map((old, i) => (i === layer ? event.target.value : old)) })}>${ACTIVATIONS.map((one) => html`<option value=${one} selected=${one === activations[layer]}>${t(`play.fn.${one}`)}</option>`)}</select></div>`}
         ${nodes.map((one, neuron) => html`<button type="button" key=${`${layer}.${neuron}`} class="play-node" data-neuron=${`${layer}.${neuron}`} style=${at(one)} aria-expanded=${same(picked.value, layer, neuron)} aria-label=${name(layer, neuron)} title=${name(layer, neuron)}
           onClick=${() => pickNeuron(layer, neuron)} onPointerEnter=${() => look(layer, neuron)} onPointerLeave=${() => lookBack()} onFocus=${() => look(layer, neuron)} onBlur=${() => lookBack()}></button>`)}`)}
       ${card && html`<${Card} card=${card} value=${value(card)} width=${plan.width} close=${() => setCard(null)} />`}
@@ -80,10 +76,13 @@ const at = ({ x, y }) => ({ left: `${x}px`, top: `${y}px`, width: `${BOX}px`, he
 const same = (one, layer, neuron) => one?.layer === layer && one.neuron === neuron;
 function lookBack() { if (picked.value) look(picked.value.layer, picked.value.neuron); else look(null); }
 function pickNeuron(layer, neuron) { picked.value = same(picked.value, layer, neuron) ? null : { layer, neuron }; lookBack(); }
-const toggleInput = (inputs, one) => change({ inputs: inputs.includes(one) ? inputs.filter((other) => other !== one) : [...inputs, one] });
-function layered(sizes, own, more) {
-  const hidden = sizes.slice(1, -1), layers = more > 0 ? [...hidden, 2] : hidden.slice(0, -1);
-  return { layers, ...(own.activations.length ? { activations: more > 0 ? [...own.activations, own.activations.at(-1)] : own.activations.slice(0, -1) } : {}) };
+const toggleInput = (one) => { const { inputs } = wanted(); change({ inputs: inputs.includes(one) ? inputs.filter((other) => other !== one) : [...inputs, one] }); };
+/** The activation of each hidden layer. */
+const each = ({ layers, activations, activation }) => (activations.length ? activations : layers.map(() => activation));
+/** One layer more, or one less. */
+function layered(more) {
+  const { layers, activations } = wanted(), resize = (list, fresh) => (more > 0 ? [...list, fresh] : list.slice(0, -1));
+  return { layers: resize(layers, 2).slice(0, MOST_LAYERS), ...(activations.length ? { activations: resize(activations, activations.at(-1)).slice(0, MOST_LAYERS) } : {}) };
 }
 
 /** The height of a link's line (a Bézier curve that leaves and comes in level) at a share of its way. */

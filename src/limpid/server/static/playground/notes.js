@@ -9,9 +9,9 @@ import { shows, state } from "./store.js";
 const IDEAS = [
   ["see", "dataset=circle"],
   ["line", "dataset=circle&networkShape=&activation=linear"],
-  ["features", "dataset=circle&networkShape=&x=false&y=false&xSquared=true&ySquared=true"],
+  ["features", "dataset=circle&networkShape=&x=false&y=false&xSquared=true&ySquared=true&loss=crossEntropy"],
   ["layers", "dataset=xor&networkShape=4,2&activation=relu"],
-  ["rate", "dataset=gauss&learningRate=3"],
+  ["rate", "dataset=circle&learningRate=3"],
   ["overfit", "dataset=gauss&noise=50&percTrainData=10&networkShape=8,8&learningRate=0.1&batchSize=5&showTestData=true"],
   ["pull", "dataset=gauss&noise=50&percTrainData=10&networkShape=8,8&learningRate=0.1&batchSize=5&showTestData=true&regularization=L2&regularizationRate=0.03"],
   ["spiral", "dataset=spiral&networkShape=8,8&optimizer=adam&loss=crossEntropy&learningRate=0.01&sinX=true&sinY=true"],

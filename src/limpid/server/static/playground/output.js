@@ -6,6 +6,7 @@ import { css } from "../lib/colors.js";
 import { digits, percent } from "../lib/format.js";
 import { dots, fieldColors, fieldOf, fitted, stretch } from "../lib/field.js";
 import { csv, save } from "../lib/save.js";
+import { useWidth } from "../lib/width.js";
 import { IconButton } from "../parts/icons.js";
 import { drawCurves } from "./chart.js";
 import { change, FEATURES, LABELS, looked, losses, picture, points, settings, shows, state } from "./store.js";
@@ -31,8 +32,7 @@ export function Output() {
 const loss = (value) => (Number.isFinite(value) ? value.toFixed(value < 10 ? 3 : 1) : "–");
 
 function Curve() {
-  const canvas = useRef(null), box = useRef(null), [width, setWidth] = useState(300), last = losses.value.at(-1);
-  useEffect(() => { const watch = new ResizeObserver(() => setWidth(box.current.clientWidth)); watch.observe(box.current); return () => watch.disconnect(); }, []);
+  const canvas = useRef(null), [box, width] = useWidth(300), last = losses.value.at(-1);
   useEffect(() => { drawCurves(canvas.current, losses.value, width, 116, fieldColors.value.colors); });
   const label = last ? t("play.curveSays", { epoch: last[0], train: loss(last[1]), test: loss(last[2]) }) : t("play.curve");
   return html`<figure class="play-curve" ref=${box}><canvas ref=${canvas} role="img" aria-label=${label} style=${{ width: `${width}px`, height: "116px" }}></canvas>
@@ -41,9 +41,8 @@ function Curve() {
 }
 
 function Map() {
-  const canvas = useRef(null), box = useRef(null), [size, setSize] = useState(300), [at, setAt] = useState(null);
+  const canvas = useRef(null), [box, width] = useWidth(326), size = Math.min(width - 26, 360), [at, setAt] = useState(null);
   const now = picture.value, own = settings.value, { rows, train } = points.value, one = looked.value;
-  useEffect(() => { const watch = new ResizeObserver(() => setSize(Math.min(box.current.clientWidth - 26, 360))); watch.observe(box.current); return () => watch.disconnect(); }, []);
   useEffect(() => {
     const { colors } = fieldColors.value, context = fitted(canvas.current, size, size);
     context.clearRect(0, 0, size, size);

@@ -49,10 +49,11 @@ function told(message) {
   batch(() => {
     if (message.thumbnails) { thumbnails.value = message.thumbnails; features.value = Uint8Array.from(atob(message.features), (c) => c.charCodeAt(0)); faults.value = message.faults; }
     if (message.points) { points.value = { rows: message.points, train: message.train }; losses.value = []; looked.value = null; }
-    if (message.fault) faults.value = [message.fault];
+    if (message.fault) { faults.value = [message.fault]; answered(); }
     if (message.said) { said.value = message.said; faults.value = []; }
     if (message.program) program.value = { [message.kind]: message.program };
     if (message.settings) {
+      answered();
       if (!message.sizes.every((n, i) => n === state.value?.sizes[i]) || message.sizes.length !== state.value?.sizes.length) picked.value = null;
       state.value = message;
       opened = message.address;
@@ -83,8 +84,13 @@ function draw(view) {
   });
 }
 
+/** What has been asked for and not been answered: quick clicks build on one another. */
+let asked = {}, waiting = 0;
+function answered() { waiting = Math.max(0, waiting - 1); if (!waiting) asked = {}; }
+/** The settings as they will be. */
+export const wanted = () => ({ ...settings.value, ...asked });
 /** Turn dials. */
-export function change(changes) { faults.value = []; said.value = ""; say({ do: "change", changes, keep: keepWeights.value }); }
+export function change(changes) { asked = { ...asked, ...changes }; waiting += 1; faults.value = []; said.value = ""; say({ do: "change", changes, keep: keepWeights.value }); }
 export const seed = () => Math.random().toFixed(5);
 export function look(layer, neuron) {
   looked.value = layer === null ? null : { layer, neuron };
