@@ -16,7 +16,15 @@ class Chapter(NamedTuple):
     names: tuple[str, ...]
 
 
-CHAPTERS = (Chapter(Text("Inside the Transformer", "Transformer 的内部"), ("softmax", "layer-norm", "scaling", "attention", "heads", "masks", "feed-forward", "residual", "block")),)
+CHAPTERS = (
+    Chapter(Text("Two files, one word at a time", "两个文件，一次一个词"), ("two-files", "next-token", "compressor")),
+    Chapter(Text("Neurons", "神经元"), ("perceptron", "playground", "autograd")),
+    Chapter(Text("From text to numbers", "从文字到数字"), ("tokens", "embeddings", "positions")),
+    Chapter(Text("Inside the Transformer", "Transformer 的内部"),
+            ("softmax", "layer-norm", "scaling", "attention", "heads", "masks", "feed-forward", "residual", "block",
+             "transformer")),
+    Chapter(Text("Training", "训练"), ("cross-entropy", "bandit")),
+)  # fmt: skip
 NAMES = tuple(name for chapter in CHAPTERS for name in chapter.names)
 
 

@@ -61,9 +61,7 @@ from torch.nn.functional import multi_head_attention_forward
 
 x = torch.tensor(X)[:, None]  # (T, batch, D)
 matrix = torch.tensor(np.concatenate([W_Q, W_K, W_V], axis=1).T)
-theirs, _ = multi_head_attention_forward(
-    x, x, x, D, H, matrix, None, None, None, False, 0.0, torch.tensor(W_O.T), None
-)
+theirs, _ = multi_head_attention_forward(x, x, x, D, H, matrix, None, None, None, False, 0.0, torch.tensor(W_O.T), None)
 print("the same:", np.allclose(theirs[:, 0].numpy(), output))
 
 # %% What it costs || 要多少参数
