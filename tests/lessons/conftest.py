@@ -12,7 +12,7 @@ import pytest
 from limpid.lessons.book import find
 from limpid.lessons.running import Outcome, run
 
-_NUMBER = re.compile(r"(?<![\w.])[-−]?\d[\d,]*\.?\d*(?:e[+-]?\d+)?(?!\w)")
+_NUMBER = re.compile(r"(?<![\w.-])[-−]?\d[\d,]*\.?\d*(?:e[+-]?\d+)?(?!\w)")
 
 
 @cache

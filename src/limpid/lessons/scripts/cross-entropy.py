@@ -45,10 +45,12 @@ print("by moving", np.round(moved, 3))
 # ---
 # 文本的概率，是每个词在前文之下的概率的乘积。成千上万个小数相乘，在计算机里就是 0，所以改为对数相加。似然最大与平均
 # 损失最小是一回事。`exp(损失)` 叫困惑度：模型相当于在多少个同样可能的词之间犹豫。
+from itertools import pairwise
+
 text = "the cat sat on the mat the cat sat on the sofa the dog sat on the mat".split()
 words = sorted(set(text))
 counts = np.zeros((len(words), len(words)))
-pairs = list(zip(text[:-1], text[1:], strict=True))
+pairs = list(pairwise(text))
 for one, other in pairs:
     counts[words.index(one), words.index(other)] += 1
 bigram = counts / counts.sum(1, keepdims=True).clip(min=1)
