@@ -4,7 +4,7 @@
 # 模型看到的本是一堆词，怎样知道它们的顺序？不用一个权重，多长都行。
 
 # %% Same tokens, other order || 同样的词元，不同的顺序
-# “我爱你” and “你爱我” are the same three tokens. Attention without positions weighs a set: for the word 爱 the
+# “我爱你” and “你爱我” are the same three tokens. Attention without positions weighs a set: for the word “爱” the
 # result is the same in both sentences, to the last digit. So each place adds a vector of its own to its token's.
 # ---
 # “我爱你”和“你爱我”是同样的三个词元。没有位置的注意力面对的是一个集合：对“爱”来说，两句话的结果完全相同。
@@ -61,7 +61,7 @@ print(pe[:3, :4].round(4))
 draw.matrix(pe, title="a row a position, a column a dimension")
 
 # %% Now the order counts || 现在顺序有关系了
-# With the vectors of the places added, 爱 no longer gets the same in both sentences.
+# With the vectors of the places added, “爱” no longer gets the same in both sentences.
 # ---
 # 加上位置的向量，“爱”在两句话里得到的就不再一样了。
 places = encode(range(len(first)), 16)

@@ -17,7 +17,7 @@ const read = (event, input) => {
 };
 
 function Slider({ input, label }) {
-  const step = input.kind === "integer" ? 1 : (input.high - input.low) / 200;
+  const step = input.kind === "integer" ? 1 : 10 ** Math.floor(Math.log10((input.high - input.low) / 100));
   const set = (event) => { const value = read(event, input); if (value !== null) change(input.name, Number(value.toPrecision(6))); };
   return html`<div class="lesson-slide"><span id=${`in-${input.name}`}>${label}</span>
     <input type="range" aria-labelledby=${`in-${input.name}`} min=${input.low} max=${input.high} step=${step} value=${input.value} onInput=${set} />
