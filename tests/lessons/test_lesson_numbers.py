@@ -80,11 +80,11 @@ def test_positions(numbers: Numbers, outcomes: Callable[[str], list[Outcome]]) -
     # Vaswani et al. 2017, section 3.5, number by number.
     places = [[f(pos / 10_000 ** (2 * i / 32)) for i in (0, 1) for f in (math.sin, math.cos)] for pos in range(3)]
     assert numbers("positions", 2) == near([50, 32, *np.reshape(places, -1)], 4)
-    said = [one.output.split() for one in outcomes("positions")]
-    assert said[0] == ["True", "True"]
-    assert said[2] == ["False"]
-    assert said[3] == ["True", "True"]
-    assert said[4] == ["True"]
+    said = [one.output for one in outcomes("positions")]
+    assert said[0] == "same tokens: True\nsame result: True\n"
+    assert said[2] == "same result: False\n"
+    assert said[3] == "at every place: True\nfar beyond: True\n"
+    assert said[4] == "the same: True\n"
 
 
 def test_heads(numbers: Numbers, outcomes: Callable[[str], list[Outcome]]) -> None:
@@ -99,7 +99,7 @@ def test_masks(numbers: Numbers, outcomes: Callable[[str], list[Outcome]]) -> No
     assert numbers("masks", 1) == [0] * 4
     assert numbers("masks", 2) == [1, 0, 0, 0, 0, 0.0]
     assert numbers("masks", 3) == [5, 4]
-    assert outcomes("masks")[3].output == "True True\n"
+    assert outcomes("masks")[3].output == "decoder the same: True\npadding the same: True\n"
     rng = np.random.default_rng(3)
     s, t = torch.tensor(rng.normal(size=(4, 8))), torch.tensor(rng.normal(size=(5, 8)))
     seen = torch.tensor([True, True, True, False])
@@ -119,7 +119,7 @@ def test_feed_forward(numbers: Numbers, outcomes: Callable[[str], list[Outcome]]
     inner, _ = rng.normal(size=(2048, 512)), rng.normal(size=(512, 2048))
     zero = (torch.tensor(inner) @ torch.tensor(rng.normal(size=512)) <= 0).double().mean()
     assert numbers("feed-forward", 1) == near([512, 2048, 512, 0, round(100 * zero.item())])
-    assert outcomes("feed-forward")[1].output == "True (512, 512)\n"
+    assert outcomes("feed-forward")[1].output == "the same: True\none matrix: (512, 512)\n"
     base = torch.nn.Sequential(torch.nn.Linear(512, 2048), torch.nn.Linear(2048, 512))
     attention = torch.nn.MultiheadAttention(512, 8)
     count = [sum(p.numel() for p in one.parameters()) for one in (base, attention)]

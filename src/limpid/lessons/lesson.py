@@ -32,6 +32,7 @@ SCRIPTS = Path(__file__).parent / "scripts"
 _CELL = re.compile(r"^# %% (.+?) \|\| (.+)$", re.MULTILINE)
 _INPUT = re.compile(r"^(?P<name>\w+) = (?P<value>.+?)  # in: (?P<kind>.+?): (?P<en>.+?) \|\| (?P<zh>.+)$")
 _BREAK = "# ---"
+_WIDE_GAP = re.compile(r"\n{3,}")
 
 
 class Text(NamedTuple):
@@ -123,7 +124,8 @@ def _step(title: Text, body: str) -> Step:
         code[i] = f"{match['name']} = {match['value']}"
     inputs = tuple(read_input(m["name"], m["value"], m["kind"], m["en"], m["zh"]) for _, m in found)
     both = Text(_paragraphs(prose[:middle], " "), _paragraphs(prose[middle + 1 :], ""))
-    return Step(title, both, "\n".join(code).strip("\n"), inputs)
+    shown = _WIDE_GAP.sub("\n\n", "\n".join(code).strip("\n"))  # a formatter's two empty lines are one to a reader
+    return Step(title, both, shown, inputs)
 
 
 def _paragraphs(lines: list[str], between: str) -> str:

@@ -20,11 +20,13 @@ def svg(picture: Picture) -> str:
 
 
 def short(value: float) -> str:
-    """Three digits that mean something."""
+    """Three digits that mean something; what is only rounding is 0."""
+    if abs(value) < 1e-9:
+        return "0"
     if value == int(value) and abs(value) < 1e6:
         return str(int(value))
     text = f"{value:.3g}" if abs(value) < 1 else f"{value:.2f}"
-    return "0" if float(text) == 0 else text
+    return text
 
 
 def _em(text: str) -> int:

@@ -60,7 +60,7 @@ draw.curves(range(60), {"E[R]": curve}, "expected reward by step")
 # %% From samples || 从抽样估计
 # Nobody can sum over all texts. REINFORCE draws some: for each the gradient of `ln p(x)` times its reward (Williams
 # 1992). On average that is right however few are drawn. Add 10 to every reward: which answer is best has not changed,
-# but each sample is a hundred times as noisy. Taking the mean reward away first (a baseline) undoes it.
+# but each sample is over a hundred times as noisy. Taking the mean reward away first (a baseline) undoes it.
 # ---
 # 没有人能对所有文本求和。REINFORCE 抽一些：每个样本是 `ln p(x)` 的梯度乘奖励（Williams 1992）。抽得再少，平均来说也是
 # 对的。给每个奖励都加 10：哪个回答最好并没有变，每个样本的噪声却大了上百倍。先减去平均奖励（基线），就没事了。

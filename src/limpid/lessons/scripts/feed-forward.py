@@ -26,7 +26,8 @@ print(f"neurons at 0: {(hidden == 0).mean():.0%}")
 # Without ReLU: `W2 (W1 x) = (W2 W1) x`. The whole layer would be a single 512 x 512 matrix.
 # ---
 # 去掉 ReLU：`W2 (W1 x) = (W2 W1) x`，整层就只是一个 512×512 的矩阵。
-print(np.allclose(W2 @ (W1 @ x), (W2 @ W1) @ x), (W2 @ W1).shape)
+print("the same:", np.allclose(W2 @ (W1 @ x), (W2 @ W1) @ x))
+print("one matrix:", (W2 @ W1).shape)
 
 # %% Counted || 数一数
 # Weights and biases of the layer: `2 d_model d_ff + d_ff + d_model`. GPT-3 is 12,288 wide and 49,152 within. Beside

@@ -69,4 +69,5 @@ from limpid.nn.cross_attention import padding_mask
 
 ours = causal_mask(len(target), torch.float64, torch.device("cpu")).numpy()
 pad = padding_mask(torch.tensor([3]), len(source), torch.float64).numpy()
-print(np.array_equal(ours, causal), np.array_equal(pad[0, 0, 0], padding))
+print("decoder the same:", np.array_equal(ours, causal))
+print("padding the same:", np.array_equal(pad[0, 0, 0], padding))

@@ -30,7 +30,8 @@ def embedded(text):
 middle = len(first) // 2
 there = second.index(first[middle])
 one, other = attend(embedded(first))[middle], attend(embedded(second))[there]
-print(sorted(first) == sorted(second), np.allclose(one, other))
+print("same tokens:", sorted(first) == sorted(second))
+print("same result:", np.allclose(one, other))
 
 # %% A clock with many hands || 有许多指针的钟
 # Even dimensions are sines, odd ones cosines, each pair slower than the one before: the first turns once in about six
@@ -67,7 +68,7 @@ draw.matrix(pe, title="a row a position, a column a dimension")
 places = encode(range(len(first)), 16)
 one = attend(embedded(first) + places)[middle]
 other = attend(embedded(second) + places)[there]
-print(np.allclose(one, other))
+print("same result:", np.allclose(one, other))
 
 # %% A shift is a linear map || 平移是线性变换
 # Moving by k places turns each pair by a fixed angle. One matrix M, the same for every place, does it:
@@ -82,8 +83,9 @@ M = np.zeros((d, d))
 for i, speed in enumerate(10000.0 ** (-np.arange(0, d, 2) / d)):
     cos, sin = np.cos(k * speed), np.sin(k * speed)
     M[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] = [[cos, sin], [-sin, cos]]
-print(np.allclose(encode(range(k, length + k), d), pe @ M.T))
-print(np.allclose(encode([100_000 + k], d), encode([100_000], d) @ M.T))
+shifted, far = encode(range(k, length + k), d), encode([100_000 + k], d)
+print("at every place:", np.allclose(shifted, pe @ M.T))
+print("far beyond:", np.allclose(far, encode([100_000], d) @ M.T))
 
 # %% limpid's own || limpid 自己的
 # The module that the 2017 Transformer here is built with.
@@ -94,4 +96,4 @@ import torch
 from limpid.nn.position import SinusoidalPositions
 
 own = SinusoidalPositions(d)(torch.arange(length)).numpy()
-print(np.allclose(own, pe, atol=1e-5))
+print("the same:", np.allclose(own, pe, atol=1e-5))

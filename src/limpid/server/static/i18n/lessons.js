@@ -2,7 +2,7 @@
 export const words = {
   en: {
     "lessons.what": "Each idea behind it all as a short program: read it, change its numbers, watch what becomes of them. What is printed here was computed just now, by the code that stands above it.",
-    "lessons.all": "All lessons", "lessons.list": "Lessons", "lessons.next": "Next", "lessons.before": "Before", "lessons.lost": "The lesson has stopped ({why}).",
+    "lessons.all": "All lessons", "lessons.list": "Lessons", "lessons.next": "Next", "lessons.before": "Previous", "lessons.lost": "The lesson has stopped ({why}).",
     "lessons.yours": "Your values", "lessons.reset": "The first values again", "lessons.more": "One more", "lessons.less": "One less", "lessons.number": "number {n}", "lessons.cell": "row {row}, column {column}",
     "lessons.copy": "Copy the program to here", "lessons.copied": "Copied", "lessons.prints": "It prints", "lessons.running": "Running …", "lessons.fault": "This step cannot be computed with these values: {why}",
     "lessons.notebook": "Notebook", "lessons.program": "Program", "lessons.csv": "Values as CSV", "lessons.terminal": "On a terminal", "lessons.see": "See it at work", "lessons.code": "Code of step {n}", "lessons.chart": "{title}: {names}",

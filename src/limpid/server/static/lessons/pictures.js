@@ -21,9 +21,10 @@ function table({ kind, rows, names, columns }) {
   return [["", ...names], ...columns.map((x, i) => [x, ...rows.map((row) => cell(row[i]))])];
 }
 
-/** Three digits that mean something. */
+/** Three digits that mean something; what is only rounding is 0. */
 export function short(value) {
   if (value === null) return "−∞";
+  if (Math.abs(value) < 1e-9) return "0";
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value).replace("-", "−");
   const text = Math.abs(value) >= 1 ? value.toFixed(2) : String(Number(value.toPrecision(3)));
   return text.replace("-", "−");
