@@ -46,6 +46,7 @@ VERBS: dict[str, str] = {
     "export": "Write a run for transformers and vLLM, for peft, for llama.cpp, or as two files.",
     "compress": "Compress a file, without loss, by what a model expects.",
     "decompress": "Bring back a file that compress made.",
+    "doctor": "Say what this machine can do, and what is wrong with the installation.",
     "runs": "List the runs, or show one.",
     "models": "List model families and presets: parameters, and the memory they need.",
 }
