@@ -36,9 +36,8 @@ async function load(key, c, own, second) {
       key, main: await main, weights: await weights, other: await other(c, own, second, at),
       several: await Promise.all(several.map(async (head) => [head, await own.head(c.layer, head, at)])),
     };
-  }, () => load(key, c, own, second));
+  }, () => { if (wanted === key) load(key, c, own, second); });
   if (wanted === key && found) matrices.value = found;
-  else if (!found && wanted === key) wanted = "";
 }
 
 function other(c, own, second, at) {
@@ -78,8 +77,6 @@ effect(() => {
 });
 
 async function rate(key, own, second, score) {
-  const found = await asking(async () => (score === "difference" ? { difference: (await own.compare(second)).attention } : own.scores()), () => rate(key, own, second, score));
-  if (scored !== key) return;
-  if (found) scores.value = found;
-  else scored = "";
+  const found = await asking(async () => (score === "difference" ? { difference: (await own.compare(second)).attention } : own.scores()), () => { if (scored === key) rate(key, own, second, score); });
+  if (scored === key && found) scores.value = found;
 }
