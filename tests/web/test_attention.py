@@ -318,6 +318,7 @@ def test_1024_tokens_and_144_heads(visit: Callable[..., Visit], large_run: Path)
     """Check 5: under 5,000 DOM nodes, under 2 MiB before a head is chosen; then a head, and nothing stalls."""
     with served([large_run]) as running:
         one = visit(running.url)
+        one.context.set_default_timeout(60_000)
         page = one.open(f"#/attention?ids={','.join(['5', '9', '40', '77'] * 256)}")
         page.wait_for_function("() => document.querySelectorAll('.guide li').length === 4")
         done = """() => { const all = performance.getEntriesByType("resource").filter(x => x.name.includes("/heads?"));
