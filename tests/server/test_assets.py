@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import httpx
@@ -54,9 +55,21 @@ def test_nothing_else_is_a_file(http: httpx.Client, name: str) -> None:
     assert response.json()["error"]["code"] == "unknown_url"
 
 
-def test_the_page_names_all_its_modules(http: httpx.Client) -> None:
+def test_the_page_names_what_a_first_visit_runs(http: httpx.Client) -> None:
     page = http.get("/").text
-    modules = [p.relative_to(STATIC).as_posix() for p in STATIC.rglob("*.js") if "katex" not in p.parts]
-    assert [name for name in modules if f'href="/static/{name}"' not in page] == []
-    for sheet in STATIC.glob("css/*.css"):
-        assert f'href="/static/css/{sheet.name}"' in page
+    preloaded = set(re.findall(r'<link rel="modulepreload" href="/static/([^"]+)"', page))
+    modules = {p.relative_to(STATIC).as_posix() for p in STATIC.rglob("*.js")}
+    assert preloaded <= modules
+    assert {"app.js", "parts/shell.js", "chat/page.js", "lib/i18n.js", "i18n/zh.js", "vendor/preact.js"} <= preloaded
+    assert not [name for name in preloaded if "katex" in name]
+    for path in (STATIC / name for name in preloaded):
+        for name in re.findall(r'^import [^"]* from "(\.[^"]+)"', path.read_text(), re.MULTILINE):
+            assert (path.parent / name).resolve().relative_to(STATIC).as_posix() in preloaded
+
+
+def test_every_style_sheet_belongs_to_the_page_or_to_one_of_its_pages() -> None:
+    page, pages = ((STATIC / name).read_text(encoding="utf-8") for name in ("index.html", "parts/pages.js"))
+    lazy = {name for names in re.findall(r"sheets: \[([^\]]*)\]", pages) for name in re.findall(r'"([^"]+)"', names)}
+    linked = set(re.findall(r'href="/static/css/([^"]+)\.css"', page))
+    assert linked | lazy == {sheet.stem for sheet in STATIC.glob("css/*.css")}
+    assert not linked & lazy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -64,9 +65,16 @@ class Visit:
         return page
 
     def open(self, address: str = "") -> Any:
+        """The page at an address, once it stands there: its view, and what it computes first (``aria-busy``)."""
         self.page.goto(f"{self.url}/{address}")
-        self.page.wait_for_selector("#say")
+        self.wait(address)
         return self.page
+
+    def wait(self, address: str = "") -> None:
+        name = re.split(r"[/?]", address.removeprefix("#/"))[0] or "chat"
+        self.page.wait_for_selector(f"body[data-page='{name}'] main:not([aria-busy='true'])", state="attached")
+        if name == "chat":
+            self.page.wait_for_selector("#say")
 
     def ask(self, text: str, *, wait: bool = True, answers: int = 1) -> Any:
         """Send ``text``; the last answer, when it is over."""

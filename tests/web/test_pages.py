@@ -14,10 +14,12 @@ import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
-from tests.server.conftest import Served, served
+from tests.server.conftest import served
 from tests.web.conftest import Visit, settings
 
 PAGES = ["#/chat"]
+"""The address of every page, in a state that shows it at work."""
+LOOKS = [("zh-CN", "dark"), ("zh-CN", "light"), ("en-US", "dark")]
 STATIC = Path(__file__).parents[2] / "src" / "limpid" / "server" / "static"
 SIZES = [(390, 844), (1024, 768), (1600, 1000)]
 
@@ -32,15 +34,74 @@ def serious(page: Any) -> list[str]:
     ]
 
 
+def all_by_tab(page: Any) -> None:
+    """Whatever can be pressed is reached with Tab, and shows that it has the focus."""
+    wanted = page.evaluate(
+        """() => [...document.querySelectorAll("a[href], button, input, select, textarea")].filter(x =>
+            !x.disabled && !x.hidden && x.checkVisibility({visibilityProperty: true}) && x.tabIndex >= 0)
+            .map((x, i) => { x.dataset.wanted = i; return x.outerHTML.slice(0, 120); })"""
+    )
+    page.evaluate("document.activeElement.blur()")
+    found: set[int] = set()
+    for _ in range(3 * len(wanted)):
+        page.keyboard.press("Tab")
+        at, outline = page.evaluate(
+            """() => { const x = document.activeElement, style = getComputedStyle(x);
+                const box = x.closest(".field") ?? x;
+                const shows = style.outlineStyle !== "none" || getComputedStyle(box).boxShadow !== "none";
+                return [x.dataset.wanted ?? null, shows]; }"""
+        )
+        if at is not None:
+            assert outline, wanted[int(at)]
+            found.add(int(at))
+    assert [wanted[i] for i in range(len(wanted)) if i not in found] == []
+
+
 @pytest.mark.parametrize("address", PAGES)
-@pytest.mark.parametrize(("language", "theme"), [("zh-CN", "dark"), ("zh-CN", "light"), ("en-US", "dark")])
+@pytest.mark.parametrize(("language", "theme"), LOOKS)
 def test_a_phone_in_the_dark_in_chinese(
-    visit: Callable[..., Visit], address: str, language: str, theme: str, server: Served
-) -> None:
+    visit: Callable[..., Visit], address: str, language: str, theme: str
+) -> None:  # fmt: skip
     """Check 10: no console error, no outside request (`Visit.check`), no serious violation; nothing wider than it."""
     one = visit(language=language, theme=theme, width=390, height=844, has_touch=True)
     page = one.open(address)
     assert serious(page) == []
+    one.picture(f"{_name(address)}-390-{language[:2]}-{theme}-first")
+    page.locator(".pages-open").click()
+    assert serious(page) == []
+    assert page.locator("#pages-list a").evaluate_all("all => all.every(x => x.getBoundingClientRect().right <= 390)")
+    page.keyboard.press("Escape")
+    expect(page.locator("#pages-list")).to_be_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+@pytest.mark.parametrize("address", PAGES)
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize(("language", "theme"), [("en-US", "light"), ("zh-CN", "dark")])
+def test_pictures_of_every_page(
+    visit: Callable[..., Visit], address: str, width: int, height: int, language: str, theme: str
+) -> None:
+    one = visit(language=language, theme=theme, width=width, height=height)
+    page = one.open(address)
+    one.picture(f"{_name(address)}-{width}-{language[:2]}-{theme}")
+    assert serious(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_all_that_can_be_pressed_is_reached_by_tab(visit: Callable[..., Visit], address: str) -> None:
+    page = visit(width=390, height=844).open(address)
+    all_by_tab(page)
+
+
+def _name(address: str) -> str:
+    return re.split(r"[/?]", address.removeprefix("#/"))[0]
+
+
+@pytest.mark.parametrize(("language", "theme"), LOOKS)
+def test_the_chat_on_a_phone(visit: Callable[..., Visit], language: str, theme: str) -> None:
+    one = visit(language=language, theme=theme, width=390, height=844, has_touch=True)
+    page = one.open("#/chat")
     page.locator(".models select").first.select_option("talker")
     page.locator(".under .ib").click()
     page.locator(".two input").last.fill("30")
@@ -83,25 +144,7 @@ def test_every_action_by_keyboard(visit: Callable[..., Visit]) -> None:
     page.keyboard.press("Escape")
     one.ask("Keys.")
     page.wait_for_function("document.activeElement.id === 'say'")
-    wanted = page.evaluate(
-        """() => [...document.querySelectorAll("a[href], button, input, select, textarea")].filter(x =>
-            !x.disabled && !x.hidden && x.checkVisibility({visibilityProperty: true}) && x.tabIndex >= 0)
-            .map((x, i) => { x.dataset.wanted = i; return x.outerHTML.slice(0, 120); })"""
-    )
-    page.evaluate("document.activeElement.blur()")
-    found: set[int] = set()
-    for _ in range(3 * len(wanted)):
-        page.keyboard.press("Tab")
-        at, outline = page.evaluate(
-            """() => { const x = document.activeElement, style = getComputedStyle(x);
-                const box = x.closest(".field") ?? x;
-                const shows = style.outlineStyle !== "none" || getComputedStyle(box).boxShadow !== "none";
-                return [x.dataset.wanted ?? null, shows]; }"""
-        )
-        if at is not None:
-            assert outline, wanted[int(at)]
-            found.add(int(at))
-    assert [wanted[i] for i in range(len(wanted)) if i not in found] == []
+    all_by_tab(page)
     # From the writing to a token, to a candidate, and a fork, without a mouse.
     page.focus("#say")
     page.keyboard.press("ArrowUp")
@@ -213,9 +256,15 @@ def test_a_damaged_history_is_told(visit: Callable[..., Visit], talker_run: Path
 
 def test_both_languages_say_the_same_things(visit: Callable[..., Visit]) -> None:
     page = visit().open()
-    en, zh = (
-        page.evaluate(f"import('/static/i18n/{name}.js').then(m => m.{name})") for name in ("en", "zh")
-    )  # fmt: skip
+    en: dict[str, Any] = {}
+    zh: dict[str, Any] = {}
+    own = sorted(p.stem for p in (STATIC / "i18n").glob("*.js") if p.stem not in ("en", "zh"))
+    tables = [("en", "en", en), ("zh", "zh", zh)]
+    tables += [(name, f"words.{key}", table) for name in own for key, table in (("en", en), ("zh", zh))]
+    for name, key, table in tables:
+        more = page.evaluate(f"import('/static/i18n/{name}.js').then(m => m.{key})")
+        assert not more.keys() & table.keys(), name  # a page's words do not take another's place
+        table.update(more)
     assert en.keys() == zh.keys()
 
     def names(text: str | list[str]) -> set[str]:

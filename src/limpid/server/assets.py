@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import json
 import mimetypes
+import posixpath
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -23,8 +25,13 @@ _TYPES = {
     ".json": "application/json", ".svg": "image/svg+xml", ".woff2": "font/woff2", ".md": "text/plain; charset=utf-8",
 }  # fmt: skip
 _IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
-_LAZY = ("vendor/katex/",)
-"""What the first page does not need."""
+_ENTRIES = ("app.js", "chat/page.js")
+"""What a first visit runs; other pages, and what they alone need, come when they are first shown."""
+_IMPORT = re.compile(
+    r"""^(?:import|export)\s[^"'();]*?from\s*["']([^"']+)["']|^import\s*["']([^"']+)["']""", re.MULTILINE
+)
+_VENDOR_IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*["']([^"']+)["']""")
+"""Vendored files are minified: their imports stand in the middle of a line."""
 
 
 class Asset(NamedTuple):
@@ -50,14 +57,25 @@ class Assets:
             f"default-src 'self'; script-src {scripts}; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
             "form-action 'none'; frame-ancestors 'none'"
         )
-        preload = "\n".join(
-            f'<link rel="modulepreload" href="{PREFIX}{name}">' for name in self.names() if name.endswith(".js")
-        )
+        self._bare = {name: to for text in maps for name, to in json.loads(text)["imports"].items()}
+        preload = "\n".join(f'<link rel="modulepreload" href="{PREFIX}{name}">' for name in self.first_modules())
         self.page = _asset("index.html", page.replace("<!-- modules -->", preload).encode())
 
-    def names(self) -> list[str]:
-        """The files that a first visit loads, beside the page."""
-        return [n for n in self._paths if n.endswith((".js", ".css", ".svg")) and not n.startswith(_LAZY)]
+    def first_modules(self) -> list[str]:
+        """The modules that a first visit runs: `_ENTRIES` and what they import, directly or not."""
+        found, waiting = set[str](), list(_ENTRIES)
+        while waiting:
+            name = waiting.pop()
+            if name in found:
+                continue
+            found.add(name)
+            text = self._paths[name].read_text(encoding="utf-8")
+            pattern = _VENDOR_IMPORT if name.startswith("vendor/") else _IMPORT
+            for match in pattern.finditer(text):
+                target = next(filter(None, match.groups()))
+                target = self._bare.get(target) or posixpath.join(PREFIX, posixpath.dirname(name), target)
+                waiting.append(posixpath.normpath(target).removeprefix(PREFIX))
+        return sorted(found)
 
     def find(self, name: str) -> Asset:
         """Raises KeyError."""

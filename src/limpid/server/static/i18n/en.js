@@ -1,7 +1,7 @@
 // What the pages say in English. A pair is [for one, for any other number].
 export const en = {
   code: "en",
-  skip: "Skip to writing", pages: "Pages", chat: "Chat", close: "Close", retry: "Try again", loading: "Reaching the server …", noServer: "The server cannot be reached. What is on this page stays.",
+  skip: "Skip to the content", pages: "Pages", chat: "Chat", attention: "Attention", steps: "Step by step", embeddings: "Embeddings", runs: "Runs", playground: "Playground", perceptron: "Perceptron", close: "Close", retry: "Try again", loading: "Reaching the server …", noServer: "The server cannot be reached. What is on this page stays.",
   "theme.auto": "Theme: as the system", "theme.light": "Theme: light", "theme.dark": "Theme: dark",
   "key.title": "This server asks for a key", "key.why": "Whoever started it set one. It stays in this tab and goes nowhere but to this server.", "key.label": "API key", "key.go": "Go on",
   shortcuts: "Keys", about: "limpid {version}. Everything on this page is computed on this machine.",

@@ -1,7 +1,7 @@
 // 页面上的中文。
 export const zh = {
   code: "zh",
-  skip: "跳到输入框", pages: "页面", chat: "对话", close: "关闭", retry: "重试", loading: "正在连接服务器……", noServer: "连不上服务器。页面上的内容不会丢失。",
+  skip: "跳到正文", pages: "页面", chat: "对话", attention: "注意力", steps: "逐步计算", embeddings: "嵌入", runs: "训练", playground: "游乐场", perceptron: "感知机", close: "关闭", retry: "重试", loading: "正在连接服务器……", noServer: "连不上服务器。页面上的内容不会丢失。",
   "theme.auto": "配色：跟随系统", "theme.light": "配色：浅色", "theme.dark": "配色：深色",
   "key.title": "这台服务器需要密钥", "key.why": "密钥由启动服务器的人设定。它只留在这个标签页里，也只发给这台服务器。", "key.label": "API 密钥", "key.go": "继续",
   shortcuts: "快捷键", about: "limpid {version}。这一页上的一切都在本机计算。",

@@ -3,7 +3,13 @@ import { language } from "./preferences.js";
 import { en } from "../i18n/en.js";
 import { zh } from "../i18n/zh.js";
 
-const tables = { en, zh };
+const tables = { en: { ...en }, zh: { ...zh } };
+
+/**
+ * Bring in a page's own words, which stand in i18n/PAGE.js and come with the page.
+ * @param {{en: Record<string, string | string[]>, zh: Record<string, string>}} words
+ */
+export function addWords(words) { for (const name in tables) Object.assign(tables[name], words[name]); }
 
 /**
  * The text of `key`, its {names} filled in.

@@ -1,0 +1,40 @@
+// The pages that there are, in the order of the bar. A page's code, words and style come when it is first shown.
+import { signal } from "@preact/signals";
+
+/**
+ * A page by the name in its address. title: a key of i18n/en.js. load: its component. sheets: of css/, beside those of
+ * index.html. menu: it has a column at the left.
+ * @type {Record<string, {title: string, load: () => Promise<any>, sheets?: string[], menu?: boolean}>}
+ */
+export const PAGES = {
+  chat: { title: "chat", load: () => import("../chat/page.js").then((m) => m.ChatPage), menu: true },
+};
+
+/** @type {import("@preact/signals").Signal<Record<string, any>>} what has come: components by name, or the failure */
+const come = signal({});
+const asked = new Set();
+
+/** The component of a page; null while it comes; an Error where it could not. */
+export function view(name) {
+  if (!asked.has(name)) {
+    asked.add(name);
+    const { load, sheets = [] } = PAGES[name];
+    Promise.all([load(), ...sheets.map(sheet)]).then(
+      ([component]) => { come.value = { ...come.value, [name]: component }; },
+      (error) => { asked.delete(name); come.value = { ...come.value, [name]: error instanceof Error ? error : new Error(String(error)) }; },
+    );
+  }
+  return come.value[name] ?? null;
+}
+
+/** Ask again for what could not be had. A browser remembers a module that failed, so the whole page is asked for. */
+export const again = () => location.reload();
+
+function sheet(name) {
+  const href = `/static/css/${name}.css`;
+  if (document.querySelector(`link[href="${href}"]`)) return null;
+  return new Promise((done, fail) => {
+    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href, onload: done, onerror: () => { link.remove(); fail(new Error(href)); } });
+    document.head.append(link);
+  });
+}
