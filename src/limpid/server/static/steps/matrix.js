@@ -1,0 +1,63 @@
+// A matrix of numbers on a canvas: one square a cell; where it is large, a window of it around the chosen row and column.
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { html } from "../lib/html.js";
+import { digits } from "../lib/format.js";
+import { colours, painted, reach, shade } from "./colour.js";
+
+const MOST = 30; // pixels of a cell, at most
+
+/**
+ * @param {{values: Float32Array, shape: [number, number], picked?: [number, number], row?: number, onPick?: (row: number, column: number) => void, say: string, rowName: (i: number) => string, columnName: (i: number) => string}} props
+ *   row: the one that is marked. The readout names row and column.
+ */
+export function Matrix({ values, shape, picked, row, onPick, say, rowName, columnName, square = true }) {
+  const box = useRef(null), canvas = useRef(null), [width, setWidth] = useState(0), [over, setOver] = useState(null);
+  painted.value;
+  useLayoutEffect(() => {
+    const seen = new ResizeObserver(() => setWidth(Math.floor(box.current?.clientWidth ?? 0)));
+    seen.observe(box.current);
+    setWidth(Math.floor(box.current.clientWidth));
+    return () => seen.disconnect();
+  }, []);
+  const [rows, columns] = shape, most = reach(values);
+  const room = Math.max(120, Math.min(width, square ? 620 : width));
+  const cell = Math.max(2, Math.min(MOST, Math.floor(room / columns))), tall = square ? cell : Math.max(4, Math.min(16, Math.floor(480 / rows)));
+  useEffect(() => { if (width) draw(canvas.current, values, { rows, columns, cell, tall, most, picked, row }); }, [values, width, cell, tall, most, row, picked?.[0], picked?.[1], painted.value]);
+  const at = (event) => {
+    const area = canvas.current.getBoundingClientRect(), found = [Math.floor((event.clientY - area.top) / tall), Math.floor((event.clientX - area.left) / cell)];
+    return found[0] >= 0 && found[0] < rows && found[1] >= 0 && found[1] < columns ? found : null;
+  };
+  const shown = over ?? picked ?? null;
+  const move = (event) => {
+    const step = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[event.key], from = shown ?? [row ?? 0, 0];
+    if (event.key === "Enter" && onPick) { event.preventDefault(); onPick(...from); }
+    if (!step) return;
+    event.preventDefault();
+    event.stopPropagation();
+    setOver([Math.min(rows - 1, Math.max(0, from[0] + step[0])), Math.min(columns - 1, Math.max(0, from[1] + step[1]))]);
+  };
+  const value = shown ? values[shown[0] * columns + shown[1]] : NaN;
+  const text = shown ? `${rowName(shown[0])} → ${columnName(shown[1])}: ${value === -Infinity ? "−∞" : digits(value)}` : "";
+  return html`<div class="matrix"><p class="readout"><bdi>${text || say}</bdi></p>
+    <div class="matrix-box" ref=${box} tabindex="-1"><canvas ref=${canvas} tabindex="0" role="slider" aria-label=${say} aria-valuemin="0" aria-valuemax=${rows * columns - 1} aria-valuenow=${shown ? shown[0] * columns + shown[1] : 0} aria-valuetext=${text}
+      class=${onPick ? "can-pick" : ""} onPointerMove=${(event) => setOver(at(event))} onPointerLeave=${() => setOver(null)} onBlur=${() => setOver(null)} onKeyDown=${move}
+      onClick=${(event) => { const found = at(event); if (found) onPick?.(...found); }}></canvas></div></div>`;
+}
+
+function draw(canvas, values, { rows, columns, cell, tall, most, picked, row }) {
+  const ratio = Math.max(1, Math.round(devicePixelRatio || 1)), table = colours(), style = getComputedStyle(document.documentElement);
+  canvas.width = columns * cell * ratio;
+  canvas.height = rows * tall * ratio;
+  Object.assign(canvas.style, { width: `${columns * cell}px`, height: `${rows * tall}px` });
+  const pen = canvas.getContext("2d"), gap = cell > 6 ? 1 : 0;
+  pen.scale(ratio, ratio);
+  const hidden = style.getPropertyValue("--faint");
+  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) {
+    const value = values[r * columns + c], at = shade(value, most);
+    pen.fillStyle = Number.isFinite(value) ? `rgb(${table[at]} ${table[at + 1]} ${table[at + 2]})` : hidden;
+    pen.fillRect(c * cell, r * tall, cell - gap, tall - (tall > 6 ? 1 : 0));
+  }
+  pen.lineWidth = 1;
+  if (row !== undefined) { pen.strokeStyle = style.getPropertyValue("--line"); pen.strokeRect(0.5, row * tall + 0.5, columns * cell - 1 - gap, Math.max(tall - 1 - gap, 1)); }
+  if (picked) { pen.lineWidth = 2; pen.strokeStyle = style.getPropertyValue("--ink"); pen.strokeRect(picked[1] * cell, picked[0] * tall, Math.max(cell - gap, 3), Math.max(tall - gap, 3)); }
+}

@@ -1,0 +1,111 @@
+// What the page looks at. The address holds all of it: #/steps/STEP?m=model&x=text&at=place&l=layer&h=head&c=cell ...
+import { batch, computed, signal } from "@preact/signals";
+import { Failure, api } from "../lib/api.js";
+import { go, route } from "../lib/route.js";
+import { server } from "../lib/server.js";
+import { empty } from "./data.js";
+
+export const SAMPLING = { temperature: 1, top_k: 0, top_p: 1, min_p: 0 };
+export const TEXT = { en: "The cat sat on the", zh: "床前明月光" };
+
+/** @typedef {{key: string, shows: Record<string, string>, weights: Record<string, string>, how: any}} Step */
+/** @typedef {{kind: string, stack: string, layers: Step[][]}} Chapter */
+
+/** The opened text: what POST /api/trace says of it, and its chapters. */
+export const trace = signal(null);
+/** Why a text could not be opened: a Failure. */
+export const failure = signal(null);
+export const busy = signal(false);
+
+const number = (text, otherwise = 0) => (text !== undefined && /^-?\d+$/.test(text) ? Number(text) : otherwise);
+
+/** The address, read. */
+export const asked = computed(() => {
+  const { page, part, query } = route.value;
+  if (page !== "steps") return null;
+  return {
+    step: part || "tokens", model: query.m, text: query.x, ids: query.ids, target: query.y, at: number(query.at, -1), source: number(query.s, -1),
+    stack: query.k, layer: number(query.l), head: number(query.h), cell: query.c ?? "", off: query.off ? query.off.split(",") : [], how: query.how === "mean" ? "mean" : "zero",
+    temperature: decimal(query.t, SAMPLING.temperature), top_k: number(query.tk, SAMPLING.top_k), top_p: decimal(query.tp, SAMPLING.top_p), min_p: decimal(query.mp, SAMPLING.min_p), uniform: decimal(query.u, 0.5),
+  };
+});
+function decimal(text, otherwise) { const value = Number(text); return text !== undefined && text !== "" && Number.isFinite(value) ? value : otherwise; }
+const SHORT = { model: "m", text: "x", ids: "ids", target: "y", at: "at", source: "s", stack: "k", layer: "l", head: "h", cell: "c", off: "off", how: "how", temperature: "t", top_k: "tk", top_p: "tp", min_p: "mp", uniform: "u" };
+
+/** Change what is looked at. @param {object} changes by the names of `asked` @param {boolean} [quietly] no entry in the browser's history */
+export function look(changes, quietly = false) {
+  const query = { ...route.value.query };
+  for (const [name, value] of Object.entries(changes)) {
+    if (name === "step") continue;
+    if (value === null || value === undefined || (Array.isArray(value) && !value.length)) delete query[SHORT[name]];
+    else query[SHORT[name]] = String(value);
+  }
+  go("steps", changes.step ?? route.value.part, query, quietly);
+}
+
+// ------------------------------------------------------------------ the text
+
+let latest = 0;
+/** Open the text that the address names. */
+export async function open() {
+  const { model, text, ids, target } = asked.value, own = ++latest;
+  busy.value = true;
+  const body = { model: model ?? server.value.models[0]?.name };
+  if (ids) body.ids = ids.split(",").map(Number); else body.text = text;
+  if (target !== undefined) body.target = target;
+  try {
+    const found = await api("POST", "/api/trace", body);
+    const { chapters } = await api("GET", `/api/trace/${found.id}/walk`);
+    if (own !== latest) return;
+    batch(() => { empty(found.id); trace.value = { ...found, chapters }; failure.value = null; });
+  } catch (one) {
+    if (own !== latest) return;
+    if (!(one instanceof Failure)) throw one;
+    failure.value = one;
+  } finally {
+    if (own === latest) busy.value = false;
+  }
+}
+
+/** A trace that the server let go of is taken again. */
+export const mend = (one) => { if (one?.code === "trace_gone") open(); };
+
+// ------------------------------------------------------------------ where in it
+
+/** The stack that is looked at, by its name in the address, or the main one. */
+export const stackOf = (name) => trace.value.stacks.find((one) => one.name === name) ?? trace.value.stacks.find((one) => one.name === trace.value.main);
+
+/** All there is to know of the chosen step: its chapter, stack, layer, head and place. */
+export const here = computed(() => {
+  const want = asked.value, open = trace.value;
+  if (!want || !open) return null;
+  const wanted = stackOf(want.stack);
+  const has = (chapter) => chapter.layers[0].some((step) => step.key === want.step);
+  const chapter = open.chapters.find((one) => one.stack === wanted.name && has(one)) ?? open.chapters.find(has) ?? open.chapters[0];
+  const stack = open.stacks.find((one) => one.name === chapter.stack), n = stack.tokens.length;
+  const layer = clamp(want.layer, chapter.layers.length), steps = chapter.layers[layer];
+  const step = steps.find((one) => one.key === want.step) ?? steps[0];
+  const main = stack.name === open.main, given = main ? want.at : want.source;
+  const at = given < 0 ? n - 1 : clamp(given, n);
+  const reads = open.stacks.find((one) => one.name === stack.reads), cross = step.how.branch === "cross_attn";
+  const keys = cross ? reads.tokens : stack.tokens, place = want.source < 0 ? keys.length - 1 : clamp(want.source, keys.length);
+  const heads = step.how.heads ?? stack.n_head, head = clamp(want.head, heads);
+  return { chapter, stack, layer, steps, step, at, main, keys, key: cross ? place : at, heads, head, group: Math.floor(head / (heads / (step.how.kv_heads ?? heads))), cell: cellOf(want.cell) };
+});
+const clamp = (value, count) => Math.min(Math.max(value, 0), Math.max(count - 1, 0));
+
+/** "blocks.0.attn.hook_q@5.1.3" -> {name, index}. */
+function cellOf(text) {
+  const [name, index = ""] = text.split("@");
+  return name && /^\d+(\.\d+)*$/.test(index) ? { name, index: index.split(".").map(Number) } : null;
+}
+export const pick = (name, index) => look({ cell: `${name}@${index.join(".")}` }, true);
+
+/** Every step in the order one walks: chapter by chapter, the chosen layer's. @returns {{chapter: Chapter, step: Step}[]} */
+export function way() {
+  const want = asked.value;
+  return trace.value.chapters.flatMap((chapter) => chapter.layers[clamp(want.layer, chapter.layers.length)].map((step) => ({ chapter, step })));
+}
+
+/** Go to a step; the cell that was chosen stays behind. */
+export const goTo = (chapter, step, more = {}) => look({ step: step.key, stack: chapter.stack === trace.value.main ? null : chapter.stack, cell: null, ...more });
