@@ -35,7 +35,7 @@ def part(trace: Trace, name: str, index: str = "") -> npt.NDArray[Any]:
     if name not in names:
         trace.tensor(name)  # it says what there is
     shape = names[name]
-    steps = _steps(name, index, shape)
+    steps = cut(name, index, shape)
     size = math.prod(
         len(range(*s.indices(n))) if isinstance(s, slice) else 1 for s, n in zip(steps, shape, strict=True)
     )
@@ -82,7 +82,8 @@ def raw(array: npt.NDArray[Any], layout: str = "whole") -> Response:
     return Response(array.astype(code).tobytes(), media_type="application/octet-stream", headers=headers)
 
 
-def _steps(name: str, index: str, shape: Sequence[int]) -> list[int | slice]:
+def cut(name: str, index: str, shape: Sequence[int]) -> list[int | slice]:
+    """The index of ``part``, read, a step a dimension. Raises LimpidError where it does not fit the shape."""
     given = index.split(",") if index else []
     if len(given) > len(shape):
         raise LimpidError(f"{name} has {len(shape)} dimensions, and '{index}' names {len(given)}.")

@@ -8,6 +8,7 @@ import { signal } from "@preact/signals";
  */
 export const PAGES = {
   chat: { title: "chat", load: () => import("../chat/page.js").then((m) => m.ChatPage), menu: true },
+  steps: { title: "steps", load: () => import("../steps/page.js").then((m) => m.StepsPage), sheets: ["steps"] },
 };
 
 /** @type {import("@preact/signals").Signal<Record<string, any>>} what has come: components by name, or the failure */

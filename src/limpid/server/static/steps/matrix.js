@@ -4,7 +4,8 @@ import { html } from "../lib/html.js";
 import { digits } from "../lib/format.js";
 import { colours, painted, reach, shade } from "./colour.js";
 
-const MOST = 30; // pixels of a cell, at most
+const MOST = 40, NAMED = 15; // pixels of a cell: at most; from which on rows and columns are named beside it
+const LEFT = 92, TOP = 64;
 
 /**
  * @param {{values: Float32Array, shape: [number, number], picked?: [number, number], row?: number, onPick?: (row: number, column: number) => void, say: string, rowName: (i: number) => string, columnName: (i: number) => string}} props
@@ -21,10 +22,11 @@ export function Matrix({ values, shape, picked, row, onPick, say, rowName, colum
   }, []);
   const [rows, columns] = shape, most = reach(values);
   const room = Math.max(120, Math.min(width, square ? 620 : width));
-  const cell = Math.max(2, Math.min(MOST, Math.floor(room / columns))), tall = square ? cell : Math.max(4, Math.min(16, Math.floor(480 / rows)));
-  useEffect(() => { if (width) draw(canvas.current, values, { rows, columns, cell, tall, most, picked, row }); }, [values, width, cell, tall, most, row, picked?.[0], picked?.[1], painted.value]);
+  const axes = square && room - LEFT >= NAMED * columns, left = axes ? LEFT : 0, top = axes ? TOP : 0;
+  const cell = Math.max(2, Math.min(MOST, Math.floor((room - left) / columns))), tall = square ? cell : Math.max(4, Math.min(16, Math.floor(480 / rows)));
+  useEffect(() => { if (width) draw(canvas.current, values, { rows, columns, cell, tall, most, picked, row, left, top, rowName, columnName }); }, [values, width, cell, tall, left, most, row, picked?.[0], picked?.[1], painted.value]);
   const at = (event) => {
-    const area = canvas.current.getBoundingClientRect(), found = [Math.floor((event.clientY - area.top) / tall), Math.floor((event.clientX - area.left) / cell)];
+    const area = canvas.current.getBoundingClientRect(), found = [Math.floor((event.clientY - area.top - top) / tall), Math.floor((event.clientX - area.left - left) / cell)];
     return found[0] >= 0 && found[0] < rows && found[1] >= 0 && found[1] < columns ? found : null;
   };
   const shown = over ?? picked ?? null;
@@ -44,13 +46,16 @@ export function Matrix({ values, shape, picked, row, onPick, say, rowName, colum
       onClick=${(event) => { const found = at(event); if (found) onPick?.(...found); }}></canvas></div></div>`;
 }
 
-function draw(canvas, values, { rows, columns, cell, tall, most, picked, row }) {
+function draw(canvas, values, { rows, columns, cell, tall, most, picked, row, left, top, rowName, columnName }) {
   const ratio = Math.max(1, Math.round(devicePixelRatio || 1)), table = colours(), style = getComputedStyle(document.documentElement);
-  canvas.width = columns * cell * ratio;
-  canvas.height = rows * tall * ratio;
-  Object.assign(canvas.style, { width: `${columns * cell}px`, height: `${rows * tall}px` });
+  const width = left + columns * cell + (left ? 28 : 0), height = top + rows * tall; // the last names lean over the edge
+  canvas.width = width * ratio;
+  canvas.height = height * ratio;
+  Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
   const pen = canvas.getContext("2d"), gap = cell > 6 ? 1 : 0;
   pen.scale(ratio, ratio);
+  if (left) names(pen, style, { rows, columns, cell, tall, row, left, top, rowName, columnName });
+  pen.translate(left, top);
   const hidden = style.getPropertyValue("--faint");
   for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) {
     const value = values[r * columns + c], at = shade(value, most);
@@ -60,4 +65,24 @@ function draw(canvas, values, { rows, columns, cell, tall, most, picked, row }) 
   pen.lineWidth = 1;
   if (row !== undefined) { pen.strokeStyle = style.getPropertyValue("--line"); pen.strokeRect(0.5, row * tall + 0.5, columns * cell - 1 - gap, Math.max(tall - 1 - gap, 1)); }
   if (picked) { pen.lineWidth = 2; pen.strokeStyle = style.getPropertyValue("--ink"); pen.strokeRect(picked[1] * cell, picked[0] * tall, Math.max(cell - gap, 3), Math.max(tall - gap, 3)); }
+}
+
+function names(pen, style, { rows, columns, cell, tall, row, left, top, rowName, columnName }) {
+  const short = (text) => { const all = [...text]; return all.length > 9 ? `${all.slice(0, 8).join("")}…` : text; };
+  pen.font = `12px ${style.getPropertyValue("--serif")}`;
+  pen.textBaseline = "middle";
+  for (let r = 0; r < rows; r++) {
+    pen.fillStyle = style.getPropertyValue(r === row ? "--ink" : "--soft");
+    pen.textAlign = "right";
+    pen.fillText(short(rowName(r)), left - 8, top + (r + 0.5) * tall);
+  }
+  pen.fillStyle = style.getPropertyValue("--soft");
+  pen.textAlign = "left";
+  for (let c = 0; c < columns; c++) {
+    pen.save();
+    pen.translate(left + (c + 0.5) * cell, top - 6);
+    pen.rotate(-Math.PI / 3);
+    pen.fillText(short(columnName(c)), 0, 0);
+    pen.restore();
+  }
 }

@@ -1,9 +1,10 @@
 // What the page looks at. The address holds all of it: #/steps/STEP?m=model&x=text&at=place&l=layer&h=head&c=cell ...
 import { batch, computed, signal } from "@preact/signals";
-import { Failure, api } from "../lib/api.js";
+import { Failure } from "../lib/api.js";
 import { go, route } from "../lib/route.js";
+import { language } from "../lib/preferences.js";
 import { server } from "../lib/server.js";
-import { empty } from "./data.js";
+import { openTrace } from "../lib/trace.js";
 
 export const SAMPLING = { temperature: 1, top_k: 0, top_p: 1, min_p: 0 };
 export const TEXT = { en: "The cat sat on the", zh: "床前明月光" };
@@ -11,7 +12,7 @@ export const TEXT = { en: "The cat sat on the", zh: "床前明月光" };
 /** @typedef {{key: string, shows: Record<string, string>, weights: Record<string, string>, how: any}} Step */
 /** @typedef {{kind: string, stack: string, layers: Step[][]}} Chapter */
 
-/** The opened text: what POST /api/trace says of it, and its chapters. */
+/** The opened text: what POST /api/trace says of it, its chapters, and `open`, with which one asks for its numbers. */
 export const trace = signal(null);
 /** Why a text could not be opened: a Failure. */
 export const failure = signal(null);
@@ -24,13 +25,13 @@ export const asked = computed(() => {
   const { page, part, query } = route.value;
   if (page !== "steps") return null;
   return {
-    step: part || "tokens", model: query.m, text: query.x, ids: query.ids, target: query.y, at: number(query.at, -1), source: number(query.s, -1),
+    step: part || "tokens", model: query.m, text: query.x, ids: query.ids, target: query.y, targetIds: query.yi, at: number(query.at, -1), source: number(query.s, -1),
     stack: query.k, layer: number(query.l), head: number(query.h), cell: query.c ?? "", off: query.off ? query.off.split(",") : [], how: query.how === "mean" ? "mean" : "zero",
     temperature: decimal(query.t, SAMPLING.temperature), top_k: number(query.tk, SAMPLING.top_k), top_p: decimal(query.tp, SAMPLING.top_p), min_p: decimal(query.mp, SAMPLING.min_p), uniform: decimal(query.u, 0.5),
   };
 });
 function decimal(text, otherwise) { const value = Number(text); return text !== undefined && text !== "" && Number.isFinite(value) ? value : otherwise; }
-const SHORT = { model: "m", text: "x", ids: "ids", target: "y", at: "at", source: "s", stack: "k", layer: "l", head: "h", cell: "c", off: "off", how: "how", temperature: "t", top_k: "tk", top_p: "tp", min_p: "mp", uniform: "u" };
+const SHORT = { model: "m", text: "x", ids: "ids", target: "y", targetIds: "yi", at: "at", source: "s", stack: "k", layer: "l", head: "h", cell: "c", off: "off", how: "how", temperature: "t", top_k: "tk", top_p: "tp", min_p: "mp", uniform: "u" };
 
 /** Change what is looked at. @param {object} changes by the names of `asked` @param {boolean} [quietly] no entry in the browser's history */
 export function look(changes, quietly = false) {
@@ -48,16 +49,16 @@ export function look(changes, quietly = false) {
 let latest = 0;
 /** Open the text that the address names. */
 export async function open() {
-  const { model, text, ids, target } = asked.value, own = ++latest;
+  const { model, text, ids, target, targetIds } = asked.value, own = ++latest;
   busy.value = true;
   const body = { model: model ?? server.value.models[0]?.name };
-  if (ids) body.ids = ids.split(",").map(Number); else body.text = text;
-  if (target !== undefined) body.target = target;
+  if (ids) body.ids = ids.split(",").map(Number); else body.text = text ?? TEXT[language.value];
+  if (targetIds !== undefined) body.target = targetIds ? targetIds.split(",").map(Number) : [];
+  else if (target !== undefined) body.target = target;
   try {
-    const found = await api("POST", "/api/trace", body);
-    const { chapters } = await api("GET", `/api/trace/${found.id}/walk`);
+    const found = await openTrace(body), { chapters } = await found.json("walk");
     if (own !== latest) return;
-    batch(() => { empty(found.id); trace.value = { ...found, chapters }; failure.value = null; });
+    batch(() => { trace.value = { ...found.facts, chapters, open: found }; failure.value = null; });
   } catch (one) {
     if (own !== latest) return;
     if (!(one instanceof Failure)) throw one;
@@ -66,9 +67,6 @@ export async function open() {
     if (own === latest) busy.value = false;
   }
 }
-
-/** A trace that the server let go of is taken again. */
-export const mend = (one) => { if (one?.code === "trace_gone") open(); };
 
 // ------------------------------------------------------------------ where in it
 
@@ -100,6 +98,9 @@ function cellOf(text) {
   return name && /^\d+(\.\d+)*$/.test(index) ? { name, index: index.split(".").map(Number) } : null;
 }
 export const pick = (name, index) => look({ cell: `${name}@${index.join(".")}` }, true);
+
+/** The place in the main text, whichever stack is looked at. */
+export const mainAt = () => { const n = stackOf(null).tokens.length, { at } = asked.value; return at < 0 ? n - 1 : clamp(at, n); };
 
 /** Every step in the order one walks: chapter by chapter, the chosen layer's. @returns {{chapter: Chapter, step: Step}[]} */
 export function way() {

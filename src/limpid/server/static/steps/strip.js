@@ -6,15 +6,13 @@ import { t } from "../lib/i18n.js";
 import { digits } from "../lib/format.js";
 import { colours, painted, reach, shade } from "./colour.js";
 
-const ROWS = 6, TALL = 13;
-
-/** Cells a row and their width, so that a vector of n fits into `width` in few rows, each a round number of cells. */
+/** Cells a row and their width, so that a vector of n fills `width` in few rows of equal length where it can. */
 export function layout(n, width) {
-  let cell = Math.min(28, Math.floor(width / Math.min(n, 16)));
-  const across = () => { const most = Math.floor(width / cell); return most >= n ? n : most > 16 ? most - (most % 8) : most; };
-  while (cell > 3 && Math.ceil(n / across()) > (n > 64 ? ROWS : 1)) cell -= 1;
-  const columns = Math.max(1, across());
-  return { columns, cell, rows: Math.ceil(n / columns) };
+  const least = n > 1024 ? 4 : 7;
+  for (let rows = 1; rows <= 64; rows *= 2) {
+    const columns = Math.ceil(n / rows), cell = Math.min(40, Math.floor(width / columns));
+    if (cell >= least || rows === 64) return { columns, cell: Math.max(cell, 2), rows: Math.ceil(n / columns), tall: rows > 8 ? 9 : 13 };
+  }
 }
 
 /**
@@ -30,8 +28,8 @@ export function Strip({ values, label, say, limit, picked, onPick, name = String
     setWidth(Math.floor(box.current.clientWidth));
     return () => seen.disconnect();
   }, []);
-  const n = values.length, most = limit ?? reach(values), tall = slim ? 9 : TALL;
-  const { columns, cell, rows } = layout(Math.max(n, 1), Math.max(width - 2, 24));
+  const n = values.length, most = limit ?? reach(values);
+  const { columns, cell, rows, tall: whole } = layout(Math.max(n, 1), Math.max(width - 2, 24)), tall = slim ? 9 : whole;
   useEffect(() => { if (width) draw(canvas.current, values, { columns, cell, rows, tall, most, picked }); }, [values, width, columns, cell, most, picked, painted.value]);
   const at = (event) => {
     const area = canvas.current.getBoundingClientRect();

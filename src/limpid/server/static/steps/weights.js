@@ -3,7 +3,6 @@ import { useEffect, useState } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { html } from "../lib/html.js";
 import { number, t } from "../lib/i18n.js";
-import { raw } from "../lib/api.js";
 import { Dialog } from "../parts/dialog.js";
 import { IconButton } from "../parts/icons.js";
 import { Code } from "./code.js";
@@ -23,8 +22,8 @@ function Window({ name, index }) {
   const given = index.split(",").map((one) => parseInt(one, 10) || 0);
   const [found, setFound] = useState(null), [failure, setFailure] = useState(null), [at, setAt] = useState(null);
   useEffect(() => { // its shape first: one number of it
-    raw(`/api/trace/${trace.value.id}/weights?name=${encodeURIComponent(name)}&index=0`).then(({ headers }) => {
-      const shape = headers.get("limpid-whole").split(",").map(Number), lead = shape.length > 2 ? given[0] : null, places = shape.length > 2 ? given.slice(1) : given;
+    ask(name, "0").then(({ whole: shape }) => {
+      const lead = shape.length > 2 ? given[0] : null, places = shape.length > 2 ? given.slice(1) : given;
       setAt({ shape, lead, row: window0(places[0] ?? 0, shape.at(-2) ?? 1), column: window0(places[1] ?? 0, shape.at(-1)), mark: [places[0] ?? 0, places[1]] });
     }, setFailure);
   }, []);
@@ -32,7 +31,7 @@ function Window({ name, index }) {
     if (!at) return undefined;
     let wanted = true;
     const rows = at.shape.length > 1 ? `${at.row}:${at.row + WINDOW},` : "";
-    raw(`/api/trace/${trace.value.id}/weights?name=${encodeURIComponent(name)}&index=${at.lead === null ? "" : `${at.lead},`}${rows}${at.column}:${at.column + WINDOW}`).then((one) => wanted && setFound({ ...one, at }), setFailure);
+    ask(name, `${at.lead === null ? "" : `${at.lead},`}${rows}${at.column}:${at.column + WINDOW}`).then((one) => wanted && setFound({ ...one, at }), setFailure);
     return () => { wanted = false; };
   }, [at]);
   const move = (key, step) => setAt({ ...at, [key]: Math.max(0, Math.min((key === "row" ? at.shape.at(-2) : at.shape.at(-1)) - 1, at[key] + step)) });
@@ -47,6 +46,12 @@ function Window({ name, index }) {
       <${Matrix} values=${found.values} shape=${shape} row=${mark(found.at, shape)} say=${name} rowName=${(i) => String(found.at.row + i)} columnName=${(i) => String(found.at.column + i)} />
       <${Code} lines=${[code]} />`}
   <//>`;
+}
+
+/** Part of a parameter: its values and shape, and the whole's shape. */
+async function ask(name, index) {
+  const response = await trace.value.open.fetch(`weights?name=${encodeURIComponent(name)}&index=${index}`), numbers = (header) => response.headers.get(header).split(",").filter(Boolean).map(Number);
+  return { values: new Float32Array(await response.arrayBuffer()), shape: numbers("limpid-shape"), whole: numbers("limpid-whole") };
 }
 
 /** The window that holds a place, on the grid of windows. */
