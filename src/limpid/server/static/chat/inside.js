@@ -51,13 +51,13 @@ function Found({ node, at }) {
   }, [at]);
   if (failure) return html`<p class="soft rest">${failure.message || t("noServer")}</p>`;
   if (!found) return html`<p class="soft rest" role="status">${t("inside.computing")}</p>`;
-  const query = { m: node.about.model, ids: found.ids.join(","), at: found.place };
+  const what = { model: node.about.model, ids: found.ids.join(",") }, query = { ...what, at: found.place };
   return html`<div class="inside" aria-busy=${found.at !== at} data-place=${found.place}>
     <h3>${t("inside.lens")}</h3><p class="soft key">${t("inside.lens.what")}</p>
     <${Lens} lens=${found.lens} />
     <h3>${t("inside.looks")}</h3><p class="soft key">${t("inside.looks.what")}</p>
     ${found.looks.length ? html`<ul class="looks">${found.looks.map((look) => html`<${Look} key=${`${look.layer}.${look.head}`} look=${look} tokens=${found.tokens} query=${query} />`)}</ul>` : html`<p class="soft">${t("inside.looks.none")}</p>`}
-    <p class="inside-links"><a href=${address("steps", "lens", query)}>${t("inside.steps")}</a>${PAGES.attention && html`<a href=${address("attention", "", query)}>${t("inside.attention")}</a>`}</p>
+    <p class="inside-links"><a href=${address("steps", "lens", query)}>${t("inside.steps")}</a>${PAGES.attention && html`<a href=${address("attention", "", { ...what, row: found.place })}>${t("inside.attention")}</a>`}</p>
   </div>`;
 }
 
@@ -71,6 +71,6 @@ function Lens({ lens }) {
 
 function Look({ look, tokens, query }) {
   const where = t("inside.head", { layer: look.layer, head: look.head });
-  return html`<li data-layer=${look.layer} data-head=${look.head}><a href=${address("steps", "attn.pattern", { ...query, l: look.layer, h: look.head })}>${where}</a>
+  return html`<li data-layer=${look.layer} data-head=${look.head}><a href=${address("steps", "attn.pattern", { ...query, layer: look.layer, head: look.head })}>${where}</a>
     <span class="looked">${look.places.map((place, i) => html`<span key=${place} class="looked-at" style=${{ "--share": look.weights[i] }} data-place=${place} data-weight=${look.weights[i]}><bdi class="name">${labelOf(tokens[place])}</bdi> <small>${percent(look.weights[i])}</small></span>`)}</span></li>`;
 }

@@ -8,6 +8,7 @@ import { signal } from "@preact/signals";
  */
 export const PAGES = {
   chat: { title: "chat", load: () => import("../chat/page.js").then((m) => m.ChatPage), menu: true },
+  attention: { title: "attention", load: () => import("../attention/page.js").then((m) => m.AttentionPage), sheets: ["attention"] },
   steps: { title: "steps", load: () => import("../steps/page.js").then((m) => m.StepsPage), sheets: ["steps"] },
 };
 

@@ -7,7 +7,7 @@ import { server } from "../lib/server.js";
 import { TEXT, asked, busy, failure, look, mainAt, trace } from "./state.js";
 import { TokenText, labelOf } from "./tokens.js";
 
-const sameTokens = { text: null, ids: null, target: null, targetIds: null, at: null, source: null, cell: null };
+const sameTokens = { text: null, ids: null, target: null, targets: null, at: null, source: null, cell: null };
 
 export function Head() {
   const { model, text, ids, target } = asked.value, models = server.value.models, own = models.find((one) => one.name === model) ?? models[0];
@@ -23,7 +23,7 @@ export function Head() {
   };
   const keys = (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229) submit(event); };
   return html`<form class="steps-text" onSubmit=${submit}>
-    ${models.length > 1 && html`<label><span class="hidden">${t("model")}</span><select value=${own.name} onChange=${(event) => look({ model: event.target.value, ids: null, text: shown, targetIds: null, target: null, off: null, cell: null, at: null, source: null, layer: null, head: null, stack: null })}>${models.map((one) => html`<option value=${one.name} selected=${one === own}>${one.name}</option>`)}</select></label>`}
+    ${models.length > 1 && html`<label><span class="hidden">${t("model")}</span><select value=${own.name} onChange=${(event) => look({ model: event.target.value, ids: null, text: shown, targets: null, target: null, off: null, cell: null, at: null, source: null, layer: null, head: null, stack: null })}>${models.map((one) => html`<option value=${one.name} selected=${one === own}>${one.name}</option>`)}</select></label>`}
     <label class="grow"><span class="hidden">${t("steps.text")}</span><textarea ref=${field} rows="1" dir="auto" spellcheck=${false} placeholder=${t("steps.text")} onKeyDown=${keys}></textarea></label>
     ${own.kind !== "decoder" && html`<label class="grow"><span class="hidden">${t("steps.target")}</span><textarea ref=${goal} rows="1" dir="auto" spellcheck=${false} placeholder=${t("steps.target")} onKeyDown=${keys}></textarea></label>`}
     <button type="submit" class="primary" disabled=${busy.value}>${t("steps.go")}</button></form>

@@ -2,7 +2,9 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../lib/html.js";
 import { digits } from "../lib/format.js";
-import { colours, painted, reach, shade } from "./colour.js";
+import { css } from "../lib/colors.js";
+import { palette } from "../lib/heat.js";
+import { fill, reach } from "./colour.js";
 
 const MOST = 40, NAMED = 15; // pixels of a cell: at most; from which on rows and columns are named beside it
 const LEFT = 92, TOP = 64;
@@ -13,7 +15,6 @@ const LEFT = 92, TOP = 64;
  */
 export function Matrix({ values, shape, picked, row, onPick, say, rowName, columnName, square = true }) {
   const box = useRef(null), canvas = useRef(null), [width, setWidth] = useState(0), [over, setOver] = useState(null);
-  painted.value;
   useLayoutEffect(() => {
     const seen = new ResizeObserver(() => setWidth(Math.floor(box.current?.clientWidth ?? 0)));
     seen.observe(box.current);
@@ -24,7 +25,7 @@ export function Matrix({ values, shape, picked, row, onPick, say, rowName, colum
   const room = Math.max(120, Math.min(width, square ? 620 : width));
   const axes = square && room - LEFT >= NAMED * columns, left = axes ? LEFT : 0, top = axes ? TOP : 0;
   const cell = Math.max(2, Math.min(MOST, Math.floor((room - left) / columns))), tall = square ? cell : Math.max(4, Math.min(16, Math.floor(480 / rows)));
-  useEffect(() => { if (width) draw(canvas.current, values, { rows, columns, cell, tall, most, picked, row, left, top, rowName, columnName }); }, [values, width, cell, tall, left, most, row, picked?.[0], picked?.[1], painted.value]);
+  useEffect(() => { if (width) draw(canvas.current, values, { rows, columns, cell, tall, most, picked, row, left, top, rowName, columnName }); }, [values, width, cell, tall, left, most, row, picked?.[0], picked?.[1], palette.value]);
   const at = (event) => {
     const area = canvas.current.getBoundingClientRect(), found = [Math.floor((event.clientY - area.top - top) / tall), Math.floor((event.clientX - area.left - left) / cell)];
     return found[0] >= 0 && found[0] < rows && found[1] >= 0 && found[1] < columns ? found : null;
@@ -47,36 +48,35 @@ export function Matrix({ values, shape, picked, row, onPick, say, rowName, colum
 }
 
 function draw(canvas, values, { rows, columns, cell, tall, most, picked, row, left, top, rowName, columnName }) {
-  const ratio = Math.max(1, Math.round(devicePixelRatio || 1)), table = colours(), style = getComputedStyle(document.documentElement);
+  const ratio = Math.max(1, Math.round(devicePixelRatio || 1)), { ink, line } = palette.value.colors;
   const width = left + columns * cell + (left ? 28 : 0), height = top + rows * tall; // the last names lean over the edge
   canvas.width = width * ratio;
   canvas.height = height * ratio;
   Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
   const pen = canvas.getContext("2d"), gap = cell > 6 ? 1 : 0;
   pen.scale(ratio, ratio);
-  if (left) names(pen, style, { rows, columns, cell, tall, row, left, top, rowName, columnName });
+  if (left) names(pen, { rows, columns, cell, tall, row, left, top, rowName, columnName });
   pen.translate(left, top);
-  const hidden = style.getPropertyValue("--faint");
   for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) {
-    const value = values[r * columns + c], at = shade(value, most);
-    pen.fillStyle = Number.isFinite(value) ? `rgb(${table[at]} ${table[at + 1]} ${table[at + 2]})` : hidden;
+    pen.fillStyle = fill(values[r * columns + c], most);
     pen.fillRect(c * cell, r * tall, cell - gap, tall - (tall > 6 ? 1 : 0));
   }
   pen.lineWidth = 1;
-  if (row !== undefined) { pen.strokeStyle = style.getPropertyValue("--line"); pen.strokeRect(0.5, row * tall + 0.5, columns * cell - 1 - gap, Math.max(tall - 1 - gap, 1)); }
-  if (picked) { pen.lineWidth = 2; pen.strokeStyle = style.getPropertyValue("--ink"); pen.strokeRect(picked[1] * cell, picked[0] * tall, Math.max(cell - gap, 3), Math.max(tall - gap, 3)); }
+  if (row !== undefined) { pen.strokeStyle = css(line); pen.strokeRect(0.5, row * tall + 0.5, columns * cell - 1 - gap, Math.max(tall - 1 - gap, 1)); }
+  if (picked) { pen.lineWidth = 2; pen.strokeStyle = css(ink); pen.strokeRect(picked[1] * cell, picked[0] * tall, Math.max(cell - gap, 3), Math.max(tall - gap, 3)); }
 }
 
-function names(pen, style, { rows, columns, cell, tall, row, left, top, rowName, columnName }) {
+function names(pen, { rows, columns, cell, tall, row, left, top, rowName, columnName }) {
   const short = (text) => { const all = [...text]; return all.length > 9 ? `${all.slice(0, 8).join("")}…` : text; };
-  pen.font = `12px ${style.getPropertyValue("--serif")}`;
+  const { ink, soft } = palette.value.colors;
+  pen.font = `12px ${getComputedStyle(document.documentElement).getPropertyValue("--serif")}`;
   pen.textBaseline = "middle";
   for (let r = 0; r < rows; r++) {
-    pen.fillStyle = style.getPropertyValue(r === row ? "--ink" : "--soft");
+    pen.fillStyle = css(r === row ? ink : soft);
     pen.textAlign = "right";
     pen.fillText(short(rowName(r)), left - 8, top + (r + 0.5) * tall);
   }
-  pen.fillStyle = style.getPropertyValue("--soft");
+  pen.fillStyle = css(soft);
   pen.textAlign = "left";
   for (let c = 0; c < columns; c++) {
     pen.save();

@@ -30,9 +30,9 @@ const VIEWS = {
 const HEADED = ["heads", "qk_norm", "turn", "raw", "scaled", "masked", "pattern", "mixed", "join"];
 
 export function StepsPage() {
-  const { m, x, ids, y, yi } = route.value.query;
-  const text = x ?? (ids ? "" : language.value); // without a text, the example is in the reader's language
-  useEffect(() => { if (route.value.page === "steps") open(); }, [m, text, ids, y, yi]);
+  const { model, text: given, ids, target, targets } = route.value.query;
+  const text = given ?? (ids ? "" : language.value); // without a text, the example is in the reader's language
+  useEffect(() => { if (route.value.page === "steps") open(); }, [model, text, ids, target, targets]);
   useEffect(() => { addEventListener("keydown", keys); return () => removeEventListener("keydown", keys); }, []);
   if (!asked.value) return null;
   const ready = trace.value && here.value;

@@ -4,7 +4,8 @@ import { html } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { address, route } from "../lib/route.js";
 import { IconButton } from "../parts/icons.js";
-import { painted, pixels, reach } from "./colour.js";
+import { palette } from "../lib/heat.js";
+import { reach, shade } from "./colour.js";
 import { useFound, part } from "./data.js";
 import { outOf } from "./flow.js";
 import { asked, goTo, here, look, mainAt, trace } from "./state.js";
@@ -37,20 +38,20 @@ function Item({ chapter, step }) {
   const at = main ? mainAt() : source < 0 ? stack.tokens.length - 1 : Math.min(source, stack.tokens.length - 1);
   const out = outOf(step, { at, head: Math.min(head, (step.how.heads ?? 1) - 1) });
   useEffect(() => { if (active) item.current?.scrollIntoView({ block: "nearest" }); }, [active]);
-  const { m, x, ids, y, yi } = route.value.query;
-  const href = address("steps", step.key, { ...route.value.query, m, x, ids, y, yi, c: null, k: main ? null : chapter.stack });
+  const href = address("steps", step.key, { ...route.value.query, cell: null, stack: main ? null : chapter.stack });
   return html`<li ref=${item}><a href=${href} aria-current=${active ? "step" : undefined} onClick=${(event) => { if (event.ctrlKey || event.metaKey || event.shiftKey) return; event.preventDefault(); goTo(chapter, step); }}><span>${titleOf(step)}</span>${out && out.name !== "logits" && html`<${Mini} ...${out} />`}</a></li>`;
 }
 
 /** A vector as one line of pixels. */
 function Mini({ name, index }) {
   const canvas = useRef(null), { value } = useFound(`${name}@${index}`, () => part(name, index)), values = value?.values;
-  painted.value;
   useEffect(() => {
     if (!values?.length) return;
     canvas.current.width = values.length;
     canvas.current.height = 1;
-    canvas.current.getContext("2d").putImageData(pixels(values, values.length, 1, reach(values)), 0, 0);
-  }, [values, painted.value]);
+    const image = new ImageData(values.length, 1), pixels = new Uint32Array(image.data.buffer), most = reach(values);
+    for (let i = 0; i < values.length; i++) pixels[i] = shade(values[i], most);
+    canvas.current.getContext("2d").putImageData(image, 0, 0);
+  }, [values, palette.value]);
   return html`<canvas ref=${canvas} class="mini" aria-hidden="true"></canvas>`;
 }

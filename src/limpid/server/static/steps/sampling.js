@@ -86,6 +86,6 @@ export function Draw() {
 /** The text as far as the place, and the token after it. */
 function append(token) {
   const { stacks } = trace.value, at = mainAt(), ids = stackOf(null).tokens.slice(0, at + 1).map((one) => one.id);
-  if (stacks.length > 1) look({ target: null, targetIds: [...ids.slice(1), token].join(","), at: null, cell: null });
+  if (stacks.length > 1) look({ target: null, targets: [...ids.slice(1), token].join(","), at: null, cell: null });
   else look({ text: null, ids: [...ids, token].join(","), at: null, cell: null });
 }

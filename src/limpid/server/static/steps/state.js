@@ -1,4 +1,4 @@
-// What the page looks at. The address holds all of it: #/steps/STEP?m=model&x=text&at=place&l=layer&h=head&c=cell ...
+// What the page looks at. The address holds all of it: #/steps/STEP?model=..&text=..&at=PLACE&layer=..&head=..&cell=NAME@INDEX ...
 import { batch, computed, signal } from "@preact/signals";
 import { Failure } from "../lib/api.js";
 import { go, route } from "../lib/route.js";
@@ -25,21 +25,20 @@ export const asked = computed(() => {
   const { page, part, query } = route.value;
   if (page !== "steps") return null;
   return {
-    step: part || "tokens", model: query.m, text: query.x, ids: query.ids, target: query.y, targetIds: query.yi, at: number(query.at, -1), source: number(query.s, -1),
-    stack: query.k, layer: number(query.l), head: number(query.h), cell: query.c ?? "", off: query.off ? query.off.split(",") : [], how: query.how === "mean" ? "mean" : "zero",
-    temperature: decimal(query.t, SAMPLING.temperature), top_k: number(query.tk, SAMPLING.top_k), top_p: decimal(query.tp, SAMPLING.top_p), min_p: decimal(query.mp, SAMPLING.min_p), uniform: decimal(query.u, 0.5),
+    step: part || "tokens", model: query.model, text: query.text, ids: query.ids, target: query.target, targets: query.targets, at: number(query.at, -1), source: number(query.source, -1),
+    stack: query.stack, layer: number(query.layer), head: number(query.head), cell: query.cell ?? "", off: query.off ? query.off.split(",") : [], how: query.how === "mean" ? "mean" : "zero",
+    temperature: decimal(query.temperature, SAMPLING.temperature), top_k: number(query.top_k, SAMPLING.top_k), top_p: decimal(query.top_p, SAMPLING.top_p), min_p: decimal(query.min_p, SAMPLING.min_p), uniform: decimal(query.uniform, 0.5),
   };
 });
 function decimal(text, otherwise) { const value = Number(text); return text !== undefined && text !== "" && Number.isFinite(value) ? value : otherwise; }
-const SHORT = { model: "m", text: "x", ids: "ids", target: "y", targetIds: "yi", at: "at", source: "s", stack: "k", layer: "l", head: "h", cell: "c", off: "off", how: "how", temperature: "t", top_k: "tk", top_p: "tp", min_p: "mp", uniform: "u" };
 
 /** Change what is looked at. @param {object} changes by the names of `asked` @param {boolean} [quietly] no entry in the browser's history */
 export function look(changes, quietly = false) {
   const query = { ...route.value.query };
   for (const [name, value] of Object.entries(changes)) {
     if (name === "step") continue;
-    if (value === null || value === undefined || (Array.isArray(value) && !value.length)) delete query[SHORT[name]];
-    else query[SHORT[name]] = String(value);
+    if (value === null || value === undefined || (Array.isArray(value) && !value.length)) delete query[name];
+    else query[name] = String(value);
   }
   go("steps", changes.step ?? route.value.part, query, quietly);
 }
@@ -49,11 +48,11 @@ export function look(changes, quietly = false) {
 let latest = 0;
 /** Open the text that the address names. */
 export async function open() {
-  const { model, text, ids, target, targetIds } = asked.value, own = ++latest;
+  const { model, text, ids, target, targets } = asked.value, own = ++latest;
   busy.value = true;
   const body = { model: model ?? server.value.models[0]?.name };
   if (ids) body.ids = ids.split(",").map(Number); else body.text = text ?? TEXT[language.value];
-  if (targetIds !== undefined) body.target = targetIds ? targetIds.split(",").map(Number) : [];
+  if (targets !== undefined) body.target = targets ? targets.split(",").map(Number) : [];
   else if (target !== undefined) body.target = target;
   try {
     const found = await openTrace(body), { chapters } = await found.json("walk");

@@ -4,7 +4,9 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { digits } from "../lib/format.js";
-import { colours, painted, reach, shade } from "./colour.js";
+import { css } from "../lib/colors.js";
+import { palette } from "../lib/heat.js";
+import { fill, reach } from "./colour.js";
 
 /** Cells a row and their width, so that a vector of n fills `width` in few rows of equal length where it can. */
 export function layout(n, width) {
@@ -21,7 +23,6 @@ export function layout(n, width) {
  */
 export function Strip({ values, label, say, limit, picked, onPick, name = String, sign, slim, data }) {
   const box = useRef(null), canvas = useRef(null), [width, setWidth] = useState(0), [over, setOver] = useState(-1);
-  painted.value;
   useLayoutEffect(() => {
     const seen = new ResizeObserver(() => setWidth(Math.floor(box.current?.clientWidth ?? 0)));
     seen.observe(box.current);
@@ -30,7 +31,7 @@ export function Strip({ values, label, say, limit, picked, onPick, name = String
   }, []);
   const n = values.length, most = limit ?? reach(values);
   const { columns, cell, rows, tall: whole } = layout(Math.max(n, 1), Math.max(width - 2, 24)), tall = slim ? 9 : whole;
-  useEffect(() => { if (width) draw(canvas.current, values, { columns, cell, rows, tall, most, picked }); }, [values, width, columns, cell, most, picked, painted.value]);
+  useEffect(() => { if (width) draw(canvas.current, values, { columns, cell, rows, tall, most, picked }); }, [values, width, columns, cell, most, picked, palette.value]);
   const at = (event) => {
     const area = canvas.current.getBoundingClientRect();
     const i = Math.floor((event.clientY - area.top) / tall) * columns + Math.floor((event.clientX - area.left) / cell);
@@ -55,19 +56,19 @@ export function Strip({ values, label, say, limit, picked, onPick, name = String
 }
 
 function draw(canvas, values, { columns, cell, rows, tall, most, picked }) {
-  const ratio = Math.max(1, Math.round(devicePixelRatio || 1)), table = colours();
+  const ratio = Math.max(1, Math.round(devicePixelRatio || 1));
   canvas.width = columns * cell * ratio;
   canvas.height = rows * tall * ratio;
   Object.assign(canvas.style, { width: `${columns * cell}px`, height: `${rows * tall}px` });
-  const pen = canvas.getContext("2d"), style = getComputedStyle(document.documentElement), gap = cell > 4 ? 1 : 0;
+  const pen = canvas.getContext("2d"), gap = cell > 4 ? 1 : 0;
   pen.scale(ratio, ratio);
   for (let i = 0; i < values.length; i++) {
-    const x = (i % columns) * cell, y = Math.floor(i / columns) * tall, at = shade(values[i], most);
-    pen.fillStyle = Number.isFinite(values[i]) ? `rgb(${table[at]} ${table[at + 1]} ${table[at + 2]})` : style.getPropertyValue("--faint");
+    const x = (i % columns) * cell, y = Math.floor(i / columns) * tall;
+    pen.fillStyle = fill(values[i], most);
     pen.fillRect(x, y, cell - gap, tall - 1);
   }
   if (picked >= 0 && picked < values.length) {
-    pen.strokeStyle = style.getPropertyValue("--ink");
+    pen.strokeStyle = css(palette.value.colors.ink);
     pen.lineWidth = 2;
     pen.strokeRect((picked % columns) * cell, Math.floor(picked / columns) * tall, Math.max(cell - gap, 3), tall - 1);
   }
