@@ -59,7 +59,7 @@ const zh = {
   "steps.text": "文字", "steps.target": "已有的译文（留空则用模型自己的）", "steps.go": "打开", "steps.empty": "还没有文字：至少写一个字。",
   "steps.way": "全部步骤", "steps.place": "位置", "steps.cells": "{n} 个数；方向键逐个查看，回车看算法",
   "steps.tokensOf": "{n} 个词元", "steps.sourceTokens": "原文，{n} 个词元", "steps.targetTokens": "译文，{n} 个词元", "steps.choosePlace": "跟踪哪个位置", "steps.chooseSource": "原文里的位置", "steps.earlier": "前面 {n} 个", "steps.later": "后面 {n} 个",
-  "steps.prediction": "接下来是什么", "steps.afterToken": "接在后面：", "steps.itSays": "文中的下一个是", "steps.comes": "预测", "steps.asItIs": "原样", "steps.withoutThese": "去掉后", "steps.divergence": "KL {bits} 比特",
+  "steps.prediction": "接下来是什么", "steps.afterToken": "上文到", "steps.itSays": "文中的下一个是", "steps.comes": "预测", "steps.asItIs": "原样", "steps.withoutThese": "去掉后", "steps.divergence": "KL {bits} 比特",
   "steps.without": "去掉", "steps.without.attention": "去掉整个注意力", "steps.without.mlp": "去掉这一层", "steps.takeOut": "去掉它，看模型会怎么说", "steps.putBack": "放回去", "steps.how": "用什么代替", "steps.how.zero": "换成零", "steps.how.mean": "换成平均值",
   "steps.before.step": "上一步", "steps.after.step": "下一步", "steps.blockBefore": "上一块", "steps.blockAfter": "下一块", "steps.headBefore": "上一个头", "steps.headAfter": "下一个头", "steps.headOf": "头 {n} / {last}", "steps.headN": "头 {n}", "steps.layerN": "第 {n} 块",
   "steps.chapter.input": "输入", "steps.chapter.block": "块", "steps.chapter.output": "输出", "steps.chapter.input.encoder": "原文", "steps.chapter.block.encoder": "编码器块", "steps.chapter.memory.encoder": "编码器末端", "steps.chapter.input.decoder": "译文", "steps.chapter.block.decoder": "解码器块", "steps.chapter.output.decoder": "输出",

@@ -13,7 +13,7 @@ import { Head, Places } from "./head.js";
 import { Chapters } from "./jump.js";
 import { Pager, Rail, chapterTitle } from "./rail.js";
 import { Draw, Filters, Temperature } from "./sampling.js";
-import { asked, busy, failure, goTo, here, look, mainAt, open, trace, way } from "./state.js";
+import { asked, busy, failure, goTo, here, look, mainAt, open, trace, way, worked } from "./state.js";
 import * as views from "./views.js";
 import { Weights } from "./weights.js";
 import { Prediction } from "./without.js";
@@ -52,6 +52,7 @@ function StepView() {
   const place = all.findIndex((one) => one.chapter === chapter && one.step.key === step.key), View = VIEWS[kind];
   const to = (one) => one && (() => goTo(one.chapter, one.step));
   const cell = useCell();
+  useEffect(() => { worked.value = cell; }, [cell && `${cell.name}@${cell.index}`]);
   return html`<article class="step" data-step=${step.key} data-stack=${stack.name} data-layer=${layer} data-head=${head}>
     <header class="step-head">
       <${IconButton} name="left" label=${t("steps.before.step")} keys="K" disabled=${place === 0} onClick=${to(all[place - 1])} />

@@ -73,14 +73,13 @@ export function Draw() {
   if (!found) return null;
   const drawn = found.candidates.find((one) => one.id === found.token);
   const another = () => look({ uniform: (Math.floor(Math.random() * 10_000) / 10_000).toFixed(4) }, true);
-  return html`<${Dials} names=${["temperature", "top_k", "top_p", "min_p"]} />
-    <div class="draw"><div class="draw-line" role="img" aria-label=${t("steps.lineOf", { u: digits(uniform) })}>${found.candidates.filter((one) => one.final > 0).map((one) => html`<span key=${one.id} class=${one.id === found.token ? "chosen" : ""} style=${{ left: `${100 * (one.until - one.final)}%`, width: `${100 * one.final}%` }} title=${`${one.label} ${percent(one.final)}`}><bdi>${one.final > 0.06 ? one.label : ""}</bdi></span>`)}
+  return html`<div class="draw"><div class="draw-line" role="img" aria-label=${t("steps.lineOf", { u: digits(uniform) })}>${found.candidates.filter((one) => one.final > 0).map((one) => html`<span key=${one.id} class=${one.id === found.token ? "chosen" : ""} style=${{ left: `${100 * (one.until - one.final)}%`, width: `${100 * one.final}%` }} title=${`${one.label} ${percent(one.final)}`}><bdi>${one.final > 0.06 ? one.label : ""}</bdi></span>`)}
       <i class="draw-mark" style=${{ left: `${100 * uniform}%` }}></i></div>
       <label class="draw-number"><span>${t("steps.uniform")}</span><input type="range" min="0" max="0.9999" step="0.0001" value=${uniform} onInput=${(event) => look({ uniform: event.target.value }, true)} /><output class="num">${Number(uniform).toFixed(4)}</output></label>
       <button type="button" class="plain" onClick=${another}><${Icon} name="again" />${t("steps.another")}</button></div>
     <p class="drawn" role="status" data-id=${found.token}><bdi class="name big">${drawn.label}</bdi><span class="soft">${t("steps.drawn", { share: percent(drawn.final), rank: number(found.rank) })}</span></p>
     <p class="op"><button type="button" class="primary" onClick=${() => append(found.token)}><${Icon} name="add" />${t("steps.append")}</button></p>
-    <${Code} lines=${code()} />`;
+    <${Dials} names=${["temperature", "top_k", "top_p", "min_p"]} /><${Code} lines=${code()} />`;
 }
 
 /** The text as far as the place, and the token after it. */

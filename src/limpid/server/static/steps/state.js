@@ -96,6 +96,8 @@ function cellOf(text) {
   const [name, index = ""] = text.split("@");
   return name && /^\d+(\.\d+)*$/.test(index) ? { name, index: index.split(".").map(Number) } : null;
 }
+/** The cell that is worked out: the chosen one, or the one that stands out of the step's result. */
+export const worked = signal(null);
 export const pick = (name, index) => look({ cell: `${name}@${index.join(".")}` }, true);
 
 /** The place in the main text, whichever stack is looked at. */

@@ -4,7 +4,7 @@ import { number, t } from "../lib/i18n.js";
 import { digits, percent } from "../lib/format.js";
 import { useFound, useParts, find } from "./data.js";
 import { Matrix } from "./matrix.js";
-import { here, look, pick, trace } from "./state.js";
+import { here, look, pick, trace, worked } from "./state.js";
 import { labelOf, TokenText } from "./tokens.js";
 import { Vec, named } from "./vec.js";
 import { openWeights } from "./weights.js";
@@ -76,7 +76,7 @@ export function Both() {
 }
 
 export function Scores() {
-  const { step, at, head, group, keys, stack, cell } = here.value, { shows } = step, name = shows.out;
+  const { step, at, head, group, keys, stack } = here.value, { shows } = step, name = shows.out, cell = worked.value;
   const { value, fresh, failure } = useParts({ m: [name, [head]] });
   const raw = step.key.endsWith("raw"), ours = cell?.name === name && cell.index[0] === head, column = ours && cell.index[1] === at ? cell.index[2] : undefined;
   if (failure) return html`<p class="soft">${failure.message}</p>`;
@@ -87,7 +87,7 @@ export function Scores() {
 }
 
 export function Mixed() {
-  const { step, at, head, group, keys, cell } = here.value, { shows } = step;
+  const { step, at, head, group, keys } = here.value, { shows } = step, cell = worked.value;
   const { value } = useParts({ v: [shows.v, []] });
   if (!value) return html`<${Vec} name=${shows.pattern} index=${[head, at]} label=${t("steps.weightsOf")} names=${named(keys)} />`;
   const [places, groups, width] = value.v.shape, rows = new Float32Array(places * width);
@@ -165,7 +165,7 @@ export function Lens() {
 const firstStep = () => trace.value.chapters.find((one) => one.kind === "block" && one.stack === trace.value.main).layers[0][0].key;
 
 export function Logits() {
-  const { step, at, cell } = here.value, { value } = useFound(`next ${at}`, () => find(`next?at=${at}&count=20`));
+  const { step, at } = here.value, cell = worked.value, { value } = useFound(`next ${at}`, () => find(`next?at=${at}&count=20`));
   const reach = value && Math.max(...value.candidates.map((one) => Math.abs(one.logit)), 1e-9);
   return html`<${Vec} name=${step.shows.in} index=${[at]} label=${t("steps.finalState")} />
     <p class="op">× <button type="button" class="link" onClick=${() => openWeights(step.weights.head, `${cell?.name === "logits" ? cell.index[1] : 0}, 0`)}>${t("steps.headMatrix", { rows: number(trace.value.vocab_size), columns: number(trace.value.d_model) })}</button>${step.how.tied ? html` <span class="soft">${t("steps.tied")}</span>` : ""}</p>
