@@ -130,7 +130,9 @@ def test_gaze_finds_the_largest_weights() -> None:
     looks = opened.gaze(at=6, count=3)
     every = np.stack([opened.pattern(layer) for layer in range(opened.n_layer)])[:, :, 6, :]
     every[..., [0, 6]] = 0
-    best = sorted(((float(every[layer, head].max()), layer, head) for layer in range(2) for head in range(4)), reverse=True)
+    best = sorted(
+        ((float(every[layer, head].max()), layer, head) for layer in range(2) for head in range(4)), reverse=True
+    )
     assert [(look.layer, look.head) for look in looks] == [(layer, head) for _, layer, head in best[:3]]
     for look in looks:
         assert look.weights == sorted(look.weights, reverse=True)

@@ -60,7 +60,9 @@ def traces(runs: dict[str, Path]) -> dict[str, Trace]:
         for name, run in runs.items()
         if name != "translator"
     }
-    return found | {"translator": load_translator(runs["translator"], device="cpu", dtype="float32").trace(TEXT, TARGET)}
+    return found | {
+        "translator": load_translator(runs["translator"], device="cpu", dtype="float32").trace(TEXT, TARGET)
+    }
 
 
 def address(step: str, **query: Any) -> str:
@@ -115,7 +117,11 @@ def test_fifty_numbers_equal_the_trace(
         query = {"model": model, "text": TEXT, **more, "layer": layer, "stack": stack}
         go(page, address(step, **query, cell=f"{name}@{'.'.join(map(str, index))}"))
         said, value = worked(page, name, index), float(own[name][index])
-        assert said["value"] == "-Infinity" if math.isinf(value) else float(said["value"]) == pytest.approx(value, abs=1e-5)
+        assert (
+            said["value"] == "-Infinity"
+            if math.isinf(value)
+            else float(said["value"]) == pytest.approx(value, abs=1e-5)
+        )
         assert float(said["result"]) == pytest.approx(value, abs=1e-5, rel=1e-5), (name, index, said)
         parts = sent[f"{name}&index={','.join(map(str, index))}"].json()
         numbers = {k: -math.inf if v is None else v for k, v in parts["numbers"].items()}
@@ -173,7 +179,7 @@ def test_every_step_of_every_shape_is_drawn(
                     name = step.shows.get(role, "logits").replace(f".{len(chapter.layers) - 1}.", ".0.", 1)
                     if name != "logits":
                         expect(view.locator(f"[data-name='{name}']").first).to_be_attached()
-                page.wait_for_function("!document.querySelector('.step [aria-busy=true]')")
+                page.wait_for_function("() => !document.querySelector('.step [aria-busy=true]')")
                 if step.key in ("attn.norm", "attn.pattern", "mlp.router", "mlp.neurons", "cross_attn.heads", "draw"):
                     assert serious(page) == [], step.key
                     one.picture(f"steps-{model}-{chapter.stack}-{step.key}")
@@ -205,10 +211,15 @@ def test_taking_parts_out(visit: Callable[..., Visit], shapes: Served, traces: d
     page, own = one.page, traces["llama"]
     page.locator("[data-part='head:1.2']").click()
     page.locator("[data-part='attn:1']").click()
-    for how, wanted in (("zero", own.ablate("head:1.2", "attn:1", at=6)), ("mean", own.ablate("head:1.2", "attn:1", at=6, how="mean"))):
+    for how, wanted in (
+        ("zero", own.ablate("head:1.2", "attn:1", at=6)),
+        ("mean", own.ablate("head:1.2", "attn:1", at=6, how="mean")),
+    ):
         page.locator(".off-list select").select_option(how)
         expect(page.locator("[data-divergence]")).to_have_attribute("data-divergence", json.dumps(wanted.divergence))
-        shown = page.locator(".says .changed li").evaluate_all("all => all.map(x => [+x.dataset.id, +x.dataset.probability])")
+        shown = page.locator(".says .changed li").evaluate_all(
+            "all => all.map(x => [+x.dataset.id, +x.dataset.probability])"
+        )
         assert [i for i, _ in shown] == [c.token_id for c in wanted.after.candidates[:5]]
         assert [p for _, p in shown] == pytest.approx([c.probability for c in wanted.after.candidates[:5]], abs=1e-6)
         before = page.locator(".says .as-is li").evaluate_all("all => all.map(x => +x.dataset.probability)")
@@ -276,7 +287,17 @@ def test_split_characters_are_bytes_under_the_character(visit: Callable[..., Vis
 
 
 @pytest.mark.parametrize(
-    "text", ["🙂👨‍👩‍👧", "שלום עולם", "مرحبا بالعالم", "a\u200bb\u0007c\u202ed", "<b>&amp;</b> $x$", "100% & 50%25 + ?#/", " ", "\n\n"]
+    "text",
+    [
+        "🙂👨‍👩‍👧",
+        "שלום עולם",
+        "مرحبا بالعالم",
+        "a\u200bb\u0007c\u202ed",
+        "<b>&amp;</b> $x$",
+        "100% & 50%25 + ?#/",
+        " ",
+        "\n\n",
+    ],
 )
 def test_any_text_is_opened(visit: Callable[..., Visit], shapes: Served, runs: dict[str, Path], text: str) -> None:
     one = visit(shapes.url)
@@ -286,7 +307,9 @@ def test_any_text_is_opened(visit: Callable[..., Visit], shapes: Served, runs: d
     expect(page.locator(".worked")).to_be_visible()
 
 
-@pytest.mark.parametrize(("text", "said"), [("cat " * 60, "tokens too long"), ("x" * 10_000, "too long"), ("", "empty")])
+@pytest.mark.parametrize(
+    ("text", "said"), [("cat " * 100, "tokens too long"), ("x" * 10_000, "too long"), ("", "empty")]
+)
 def test_what_cannot_be_opened_is_told(visit: Callable[..., Visit], shapes: Served, text: str, said: str) -> None:
     one = opened(visit, shapes, "llama", "attn.pattern")
     page = one.page

@@ -104,7 +104,11 @@ def _block(trace: Trace, stack: Stack, layer: int) -> list[Step]:
         if not post:
             steps.append(Step(f"{branch}.norm", {"in": stream, "out": normal}, weight, kind))
             reads = normal
-        steps += _feed_forward(trace, stack, layer, reads) if branch == "mlp" else _attention(trace, stack, layer, branch, reads)
+        steps += (
+            _feed_forward(trace, stack, layer, reads)
+            if branch == "mlp"
+            else _attention(trace, stack, layer, branch, reads)
+        )
         shows = {"term0": stream, "term1": f"{at}{_OUT[branch]}", "out": after}
         steps.append(Step(f"{branch}.residual", shows, weight if post else {}, kind if post else {}))
         stream = after
@@ -116,7 +120,13 @@ def _attention(trace: Trace, stack: Stack, layer: int, branch: str, reads: str) 
     model, at = trace.subject.model, f"{stack.name}.{layer}.{branch}."
     names, points = stack.points[layer], [f"hook_{letter}" for letter in "qkv"]
     heads, keys = stack.heads(branch), getattr(attention, "n_kv_head", attention.n_head)
-    how = {"branch": branch, "heads": heads, "kv_heads": keys, "head_dim": attention.head_dim, "causal": _causal(trace, stack, branch)}
+    how = {
+        "branch": branch,
+        "heads": heads,
+        "kv_heads": keys,
+        "head_dim": attention.head_dim,
+        "causal": _causal(trace, stack, branch),
+    }
     source = reads
     if branch == "cross_attn":
         assert stack.reads is not None
@@ -130,19 +140,28 @@ def _attention(trace: Trace, stack: Stack, layer: int, branch: str, reads: str) 
     query, key = "hook_q", "hook_k"
     if f"{branch}.hook_norm_q" in names:
         shows = {"q": at + query, "k": at + key, "to_q": f"{at}hook_norm_q", "to_k": f"{at}hook_norm_k"}
-        norms_ = {f"{letter}_norm": f"{module_name(model, getattr(attention, f'{letter}_norm'))}.weight" for letter in "qk"}
+        norms_ = {
+            f"{letter}_norm": f"{module_name(model, getattr(attention, f'{letter}_norm'))}.weight" for letter in "qk"
+        }
         steps.append(Step(f"{branch}.qk_norm", shows, norms_, how | _norm_kind(attention.q_norm)))
         query, key = "hook_norm_q", "hook_norm_k"
     if branch == "attn" and getattr(model, "rotary", None) is not None:
         shows = {"q": at + query, "k": at + key, "to_q": f"{at}hook_rot_q", "to_k": f"{at}hook_rot_k"}
         steps.append(Step(f"{branch}.turn", shows, {}, how | {"base": model.rotary.base}))  # type: ignore[union-attr]
     queries, keys_ = f"{at}hook_rot_q", f"{at}hook_rot_k"
-    stages = {"raw": "hook_attn_scores_raw", "scaled": "hook_attn_scores_scaled", "masked": "hook_attn_scores", "pattern": "hook_pattern"}
+    stages = {
+        "raw": "hook_attn_scores_raw",
+        "scaled": "hook_attn_scores_scaled",
+        "masked": "hook_attn_scores",
+        "pattern": "hook_pattern",
+    }
     before = {"q": queries, "k": keys_}
     for stage, point in stages.items():
         steps.append(Step(f"{branch}.{stage}", before | {"out": at + point}, {}, how))
         before = {"in": at + point}
-    steps.append(Step(f"{branch}.mixed", {"pattern": f"{at}hook_pattern", "v": f"{at}hook_v", "out": f"{at}hook_z"}, {}, how))
+    steps.append(
+        Step(f"{branch}.mixed", {"pattern": f"{at}hook_pattern", "v": f"{at}hook_v", "out": f"{at}hook_z"}, {}, how)
+    )
     out = f"{stack.name}.{layer}.{_OUT[branch]}"
     shows = {"z": f"{at}hook_z", "each": f"{at}hook_result", "out": out}
     return [*steps, Step(f"{branch}.join", shows, {"output": f"{module_name(model, attention.output)}.weight"}, how)]
@@ -152,10 +171,24 @@ def _feed_forward(trace: Trace, stack: Stack, layer: int, reads: str) -> list[St
     network: Any = stack.blocks[layer].get_submodule("feed_forward")
     model, at = trace.subject.model, f"{stack.name}.{layer}."
     if isinstance(network, MixtureOfExperts):
-        how = {"experts": len(network.experts.gate_up), "chosen": network.experts_per_token, "normalise": network.normalise}
-        shows = {"in": reads, "out": f"{at}mlp.hook_router_logits", "indices": f"{at}mlp.hook_expert_indices", "shares": f"{at}mlp.hook_expert_weights"}
+        how = {
+            "experts": len(network.experts.gate_up),
+            "chosen": network.experts_per_token,
+            "normalise": network.normalise,
+        }
+        shows = {
+            "in": reads,
+            "out": f"{at}mlp.hook_router_logits",
+            "indices": f"{at}mlp.hook_expert_indices",
+            "shares": f"{at}mlp.hook_expert_weights",
+        }
         router = Step("mlp.router", shows, {"router": f"{module_name(model, network.router)}.weight"}, how)
-        shows = {"indices": shows["indices"], "shares": shows["shares"], "neurons": f"{at}mlp.hook_expert_post", "out": f"{at}hook_mlp_out"}
+        shows = {
+            "indices": shows["indices"],
+            "shares": shows["shares"],
+            "neurons": f"{at}mlp.hook_expert_post",
+            "out": f"{at}hook_mlp_out",
+        }
         return [router, Step("mlp.experts", shows, {}, how)]
     how = {"activation": activation_name(network)}
     pre = {"pre": f"{at}mlp.hook_pre"}

@@ -68,7 +68,9 @@ class BlockWorks:
         if point in ("hook_attn_out", "hook_cross_attn_out"):
             name = "attn" if point == "hook_attn_out" else "cross_attn"
             mixed = self.notes[f"{name}.hook_z"][0, :, place[0]].flatten()
-            return product(mixed, self.at(f"{name}.hook_z", place[0]), self.attentions[name].output, place[1], self.model)
+            return product(
+                mixed, self.at(f"{name}.hook_z", place[0]), self.attentions[name].output, place[1], self.model
+            )
         if branch.startswith("ln"):
             return self._norm(int(branch[2:]), part, place)
         return self._residual(point, place)
@@ -109,7 +111,10 @@ class BlockWorks:
             assert isinstance(self.block, SpeedrunBlock)
             start = f"{self.trace._prefix(self.stack)}hook_full_embed[{place[0]}, {place[1]}]"
             rows = [float(self.notes["hook_resid_pre"][0][place]), float(self.stack.entered(0)[place])]
-            sources = {"a": f"{module_name(self.model, self.block)}.mix", "b": f"{self.at('hook_resid_pre', *place)}, {start}"}
+            sources = {
+                "a": f"{module_name(self.model, self.block)}.mix",
+                "b": f"{self.at('hook_resid_pre', *place)}, {start}",
+            }
             return Recipe("dot", {}, {"a": numbers(self.block.mix), "b": rows}, sources)
         number = _AFTER.get(point, len(self.branches) - 1)
         if self.post:
@@ -216,7 +221,10 @@ class BlockWorks:
         weights = self.stack.matrix(self.layer, head, name)[t]
         values = self.notes[f"{name}.kernel_v"][0]
         group = head // (self.attentions[name].n_head // len(values))
-        sources = {"a": self.at(f"{name}.hook_pattern", head, t), "b": f"{self.stack.name}.{self.layer}.{name}.hook_v[:, {group}, {c}]"}
+        sources = {
+            "a": self.at(f"{name}.hook_pattern", head, t),
+            "b": f"{self.stack.name}.{self.layer}.{name}.hook_v[:, {group}, {c}]",
+        }
         return Recipe("dot", {}, {"a": numbers(weights), "b": numbers(values[group, :, c])}, sources)
 
     def _value_embedding(self, place: tuple[int, ...]) -> Recipe:

@@ -37,7 +37,9 @@ def feed_forward_recipe(works: BlockWorks, point: str, place: tuple[int, ...]) -
         if isinstance(layer, SwiGLU):
             before = {"gate": "mlp.hook_pre", "up": "mlp.hook_pre_linear"}
         given = {symbol: float(works.of(name)[place]) for symbol, name in before.items()}
-        return Recipe(activation_name(layer), given, {}, {symbol: works.at(name, *place) for symbol, name in before.items()})
+        return Recipe(
+            activation_name(layer), given, {}, {symbol: works.at(name, *place) for symbol, name in before.items()}
+        )
     x, source = works.entering("mlp")
     if isinstance(layer, FeedForward):
         return product(x[t], works.at(source, t), layer.up, i, works.model)
@@ -68,10 +70,15 @@ def _experts(works: BlockWorks, layer: MixtureOfExperts, point: str, place: tupl
         matrix, width = experts.gate_up[expert].float(), experts.down.shape[-1]
         given = {"gate": float(matrix[f] @ x.float()), "up": float(matrix[f + width] @ x.float())}
         where = {"gate": f"{name}.gate_up[{expert}, {f}] with {works.at(source, t)}"}
-        return Recipe("swiglu", given, {}, where | {"up": f"{name}.gate_up[{expert}, {f + width}] with {works.at(source, t)}"})
+        return Recipe(
+            "swiglu", given, {}, where | {"up": f"{name}.gate_up[{expert}, {f + width}] with {works.at(source, t)}"}
+        )
     each = []
     for expert in chosen.tolist():
         gate, up = F.linear(x, experts.gate_up[expert].to(x.dtype)).chunk(2, dim=-1)
         each.append(float((F.silu(gate) * up).float() @ experts.down[expert, i].float()))
-    where = {"a": works.at("mlp.hook_expert_weights", t), "b": f"{name}.down[:, {i}] with {works.at('mlp.hook_expert_post', t)}"}
+    where = {
+        "a": works.at("mlp.hook_expert_weights", t),
+        "b": f"{name}.down[:, {i}] with {works.at('mlp.hook_expert_post', t)}",
+    }
     return Recipe("dot", {}, {"a": numbers(weights), "b": each}, where)

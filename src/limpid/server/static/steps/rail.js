@@ -8,7 +8,7 @@ import { palette } from "../lib/heat.js";
 import { reach, shade } from "./colour.js";
 import { useFound, part } from "./data.js";
 import { outOf } from "./flow.js";
-import { asked, goTo, here, look, mainAt, trace } from "./state.js";
+import { asked, goTo, here, look, mainAt, toStep, trace } from "./state.js";
 import { titleOf } from "./words.js";
 
 export function Rail() {
@@ -38,7 +38,7 @@ function Item({ chapter, step }) {
   const at = main ? mainAt() : source < 0 ? stack.tokens.length - 1 : Math.min(source, stack.tokens.length - 1);
   const out = outOf(step, { at, head: Math.min(head, (step.how.heads ?? 1) - 1) });
   useEffect(() => { if (active) item.current?.scrollIntoView({ block: "nearest" }); }, [active]);
-  const href = address("steps", step.key, { ...route.value.query, cell: null, stack: main ? null : chapter.stack });
+  const href = address("steps", step.key, { ...route.value.query, ...toStep(chapter, step), step: null });
   return html`<li ref=${item}><a href=${href} aria-current=${active ? "step" : undefined} onClick=${(event) => { if (event.ctrlKey || event.metaKey || event.shiftKey) return; event.preventDefault(); goTo(chapter, step); }}><span>${titleOf(step)}</span>${out && out.name !== "logits" && html`<${Mini} ...${out} />`}</a></li>`;
 }
 

@@ -5,7 +5,7 @@ import { number, t } from "../lib/i18n.js";
 import { digits, percent } from "../lib/format.js";
 import { Icon } from "../parts/icons.js";
 import { find, useFound } from "./data.js";
-import { SAMPLING, asked, look, mainAt, stackOf, trace } from "./state.js";
+import { SAMPLING, asked, look, mainAt, mainStack, trace } from "./state.js";
 import { Code } from "./code.js";
 
 const DIALS = { temperature: ["temperature", 0, 2, 0.05], top_k: ["top_k", 0, 100, 1], top_p: ["top_p", 0.01, 1, 0.01], min_p: ["min_p", 0, 1, 0.01] };
@@ -84,7 +84,7 @@ export function Draw() {
 
 /** The text as far as the place, and the token after it. */
 function append(token) {
-  const { stacks } = trace.value, at = mainAt(), ids = stackOf(null).tokens.slice(0, at + 1).map((one) => one.id);
+  const { stacks } = trace.value, at = mainAt(), ids = mainStack().tokens.slice(0, at + 1).map((one) => one.id);
   if (stacks.length > 1) look({ target: null, targets: [...ids.slice(1), token].join(","), at: null, cell: null });
   else look({ text: null, ids: [...ids, token].join(","), at: null, cell: null });
 }

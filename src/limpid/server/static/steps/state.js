@@ -69,16 +69,15 @@ export async function open() {
 
 // ------------------------------------------------------------------ where in it
 
-/** The stack that is looked at, by its name in the address, or the main one. */
-export const stackOf = (name) => trace.value.stacks.find((one) => one.name === name) ?? trace.value.stacks.find((one) => one.name === trace.value.main);
+/** The stack whose output is the model's. */
+export const mainStack = () => trace.value.stacks.find((one) => one.name === trace.value.main);
 
 /** All there is to know of the chosen step: its chapter, stack, layer, head and place. */
 export const here = computed(() => {
   const want = asked.value, open = trace.value;
   if (!want || !open) return null;
-  const wanted = stackOf(want.stack);
   const has = (chapter) => chapter.layers[0].some((step) => step.key === want.step);
-  const chapter = open.chapters.find((one) => one.stack === wanted.name && has(one)) ?? open.chapters.find(has) ?? open.chapters[0];
+  const chapter = open.chapters.find((one) => one.stack === want.stack && has(one)) ?? open.chapters.find(has) ?? open.chapters[0];
   const stack = open.stacks.find((one) => one.name === chapter.stack), n = stack.tokens.length;
   const layer = clamp(want.layer, chapter.layers.length), steps = chapter.layers[layer];
   const step = steps.find((one) => one.key === want.step) ?? steps[0];
@@ -101,7 +100,7 @@ export const worked = signal(null);
 export const pick = (name, index) => look({ cell: `${name}@${index.join(".")}` }, true);
 
 /** The place in the main text, whichever stack is looked at. */
-export const mainAt = () => { const n = stackOf(null).tokens.length, { at } = asked.value; return at < 0 ? n - 1 : clamp(at, n); };
+export const mainAt = () => { const n = mainStack().tokens.length, { at } = asked.value; return at < 0 ? n - 1 : clamp(at, n); };
 
 /** Every step in the order one walks: chapter by chapter, the chosen layer's. @returns {{chapter: Chapter, step: Step}[]} */
 export function way() {
@@ -109,5 +108,6 @@ export function way() {
   return trace.value.chapters.flatMap((chapter) => chapter.layers[clamp(want.layer, chapter.layers.length)].map((step) => ({ chapter, step })));
 }
 
-/** Go to a step; the cell that was chosen stays behind. */
-export const goTo = (chapter, step, more = {}) => look({ step: step.key, stack: chapter.stack === trace.value.main ? null : chapter.stack, cell: null, ...more });
+/** What leads to a step; the cell that was chosen stays behind. */
+export const toStep = (chapter, step) => ({ step: step.key, stack: trace.value.stacks.length > 1 ? chapter.stack : null, cell: null });
+export const goTo = (chapter, step) => look(toStep(chapter, step));

@@ -3,7 +3,7 @@ import { html } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { digits, percent } from "../lib/format.js";
 import { find, useFound } from "./data.js";
-import { asked, look, mainAt, stackOf } from "./state.js";
+import { asked, look, mainAt, mainStack } from "./state.js";
 import { TokenText } from "./tokens.js";
 import { Code } from "./code.js";
 
@@ -18,7 +18,7 @@ export function Without({ part, label }) {
 
 /** What comes next at the chosen place; and without the parts that were taken out. */
 export function Prediction() {
-  const at = mainAt(), { off, how } = asked.value, tokens = stackOf(null).tokens;
+  const at = mainAt(), { off, how } = asked.value, tokens = mainStack().tokens;
   const { value: next } = useFound(`next ${at}`, () => find(`next?at=${at}&count=20`));
   const { value: effect, fresh, failure } = useFound(off.length ? `ablate ${off} ${how} ${at}` : null, () => find("ablate", { parts: off, how, at }));
   const shown = off.length && effect && fresh ? effect : null;

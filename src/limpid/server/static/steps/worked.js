@@ -6,7 +6,7 @@ import { digits } from "../lib/format.js";
 import { katex } from "../lib/katex.js";
 import { CURVES, RULES, formula, num } from "./rules.js";
 import { find, useFound } from "./data.js";
-import { here, look, trace, way } from "./state.js";
+import { goTo, here, trace, way } from "./state.js";
 import { Strip } from "./strip.js";
 import { labelOf } from "./tokens.js";
 import { openWeights } from "./weights.js";
@@ -119,7 +119,7 @@ function Source({ where }) {
   if (weights || expert) return html`<button type="button" class="link mono" onClick=${() => openWeights(expert ?? name, index)}>${where}</button>`;
   const target = name && stepOf(name);
   if (!target) return html`<span class="mono">${where}</span>`;
-  return html`<button type="button" class="link mono" onClick=${() => look({ step: target.step.key, stack: target.chapter.stack === trace.value.main ? null : target.chapter.stack, cell: null })}>${where}</button>`;
+  return html`<button type="button" class="link mono" onClick=${() => goTo(target.chapter, target.step)}>${where}</button>`;
 }
 
 /** The step that makes a name. */
