@@ -21,7 +21,8 @@ from limpid.inspection.worked import Worked
 
 IDS = [5, 9, 5, 31, 2, 7, 9, 40, 5]
 TRANSFORMERS: dict[str, dict[str, Any]] = {
-    "transformer": {"start_token": 3}, "transformer-pre": {"start_token": 3, "norm": "pre"}, "marian": MARIAN, "bart": BART,
+    "transformer": {"start_token": 3}, "transformer-pre": {"start_token": 3, "norm": "pre"}, "marian": MARIAN,
+    "bart": BART,
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Step by step: every number that is worked equals the library's and its parts make it; taking out, drawing, going on."""
+"""Step by step: every number that is worked equals the library's, and its parts make it; taking out, drawing."""
 
 from __future__ import annotations
 
@@ -369,7 +369,8 @@ def test_the_inspector_sees_inside(
         assert [rank for _, rank, _ in shown] == wanted.ranks[:, 0].tolist()
         assert [chance for _, _, chance in shown] == pytest.approx(wanted.chances[:, 0].tolist(), abs=1e-6)
         looks = page.locator(".looks li").evaluate_all(
-            "all => all.map(x => [+x.dataset.layer, +x.dataset.head, [...x.querySelectorAll('[data-place]')].map(y => [+y.dataset.place, +y.dataset.weight])])"
+            """all => all.map(x => [+x.dataset.layer, +x.dataset.head,
+                [...x.querySelectorAll("[data-place]")].map(y => [+y.dataset.place, +y.dataset.weight])])"""
         )
         assert looks
         for layer, head, places in looks:

@@ -14,8 +14,8 @@ from limpid.inference.sampler import Sampling, draw
 class Shaping(NamedTuple):
     """One place's distribution on its way to the draw; rows are over the vocabulary, (V,).
 
-    logits; scaled: over the temperature. top_k: probabilities of the k best (of all where it is off). top_p, min_p: what
-    each filter keeps of the one before, the tokens it drops at 0 and the rest as it was; final: that, summing to one.
+    logits; scaled: over the temperature. top_k: probabilities of the k best, or of all. top_p, min_p: what each filter
+    keeps of the one before, the tokens it drops at 0, the rest as it was. final: that, summing to one.
     order: token ids, most probable first.
     """
 

@@ -91,8 +91,9 @@ def _block(trace: Trace, stack: Stack, layer: int) -> list[Step]:
     stream = f"{at}hook_resid_pre"
     steps = []
     if isinstance(block, SpeedrunBlock):
-        steps.append(Step("mix", {"in": stream, "start": f"{trace._prefix(stack)}hook_full_embed",
-                                  "out": f"{at}hook_resid_mixed"}, {"mix": f"{module_name(model, block)}.mix"}, {}))  # fmt: skip
+        start = f"{trace._prefix(stack)}hook_full_embed"
+        shows = {"in": stream, "start": start, "out": f"{at}hook_resid_mixed"}
+        steps.append(Step("mix", shows, {"mix": f"{module_name(model, block)}.mix"}, {}))
         stream = f"{at}hook_resid_mixed"
     mids = iter(("hook_resid_mid", "hook_resid_mid_cross"))
     branches = norms(block)

@@ -182,7 +182,8 @@ class BlockWorks:
         pair, second = c % half, c >= half
         given = {
             "own": float(row[c]), "other": float(row[pair if second else pair + half]), "sign": 1.0 if second else -1.0,
-            "cos": float(context.cos[t, pair]), "sin": float(context.sin[t, pair]), "place": float(t), "pair": float(pair),
+            "cos": float(context.cos[t, pair]), "sin": float(context.sin[t, pair]), "place": float(t),
+            "pair": float(pair),
         }  # fmt: skip
         other = (t, head, pair if second else pair + half)
         return Recipe("turn", given, {}, {"own": self.at(before, *place), "other": self.at(before, *other)})

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
+import torch
 from fastapi import FastAPI, Query
 from starlette.requests import Request
 from starlette.responses import Response
@@ -135,8 +136,6 @@ def _weights(trace: Trace, name: str, index: str) -> tuple[Any, tuple[int, ...]]
 
 
 def _sampling(trace: Trace, at: int, settings: Sampling, uniform: float, count: int) -> dict[str, Any]:
-    import torch
-
     place = trace.place(at)
     shaping = shape_in_steps(torch.from_numpy(trace.logits(place)), settings)
     token = drawn(shaping, uniform)
@@ -150,7 +149,6 @@ def _sampling(trace: Trace, at: int, settings: Sampling, uniform: float, count: 
     warm = shaping.scaled.double().softmax(0)
     return {
         "at": place, "token": token, "rank": rank + 1, "uniform": uniform, "vocabulary": len(shaping.logits),
-        "highest": float(shaping.scaled.max()), "total": float((shaping.scaled.double() - shaping.scaled.max()).exp().sum()),
         "kept": {name: int((getattr(shaping, name) > 0).sum()) for name in columns[2:]},
         "candidates": [
             {"id": i, "label": token_label(i, trace.tokenizer), "plain": float(plain[i]), "warm": float(warm[i]),
