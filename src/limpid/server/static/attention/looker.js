@@ -15,7 +15,6 @@ import { beside, chosen, choose, models, STAGES, trace, VIEWS } from "./store.js
 
 export function Looker() {
   const c = chosen.value, found = matrices.value, box = useRef(null);
-  if (c.layer === null && !c.rollout) return html`<section class="looker empty"><p>${t("attention.chooseHead")}</p></section>`;
   const view = c.rollout && c.view !== "matrix" ? "matrix" : c.view;
   return html`<section class="looker" ref=${box} aria-label=${title(c)}>
     <header><h2>${title(c)}</h2>
@@ -46,7 +45,7 @@ function Matrices({ found }) {
 /** What the colours of a matrix mean, after its name. */
 function legend(signed, numbers, name, most) {
   const end = signed ? (most ?? largest(numbers)) : 1, by = chosen.value.scale === "row" && !signed;
-  return html`${name && html`<b>${name}</b> `}<span class="legend ${signed ? "signed" : ""}"><span>${signed ? `−${end.toPrecision(3)}` : "0"}</span><i></i><span>${signed ? end.toPrecision(3) : by ? t("attention.rowMost") : "1"}</span></span>`;
+  return html`${name && html`<b>${name}</b> `}<span class=${signed ? "ramp signed" : "ramp"}><span>${signed ? `−${end.toPrecision(3)}` : "0"}</span><i></i><span>${signed ? end.toPrecision(3) : by ? t("attention.rowMost") : "1"}</span></span>`;
 }
 
 const differences = new WeakMap();

@@ -111,6 +111,12 @@ const sameTokens = (one, other) => JSON.stringify(one.facts.stacks.map((s) => [s
 export function told(failure, again) {
   if (!(failure instanceof Failure)) throw failure;
   if (failure.status === 401) return;
+  const long = failure.code === "context_length_exceeded" && /has ([\d,]+) tokens.* at most ([\d,]+)/.exec(failure.message);
+  if (long) {
+    const [n, context] = long.slice(1).map((digits) => Number(digits.replaceAll(",", "")));
+    trouble.value = { key: "attention.tooLong", values: { count: n, context, n: n - context } };
+    return;
+  }
   trouble.value = failure.status === 0 ? { key: "noServer", again } : { text: failure.message, again: failure.status >= 500 ? again : null };
 }
 

@@ -2,8 +2,9 @@
 export const words = {
   en: {
     "attention.yourText": "A text of your own", "attention.says": "What it says (empty: its own translation)", "attention.look": "Look inside", "attention.busy": "Reading the text …", "attention.tokensOf": ["{n} token of {context}", "{n} tokens of {context}"], "attention.asRead": "· exactly as the model read them",
-    "attention.text": "The text: arrow keys walk through it, each token shows where it looks", "attention.source": "Source", "attention.target": "What it says", "attention.otherTokens": "{model} cuts this text into other tokens, so the two cannot stand side by side.",
-    "attention.heads": "Every head", "attention.grid": "{layers} layers of {heads} heads. Arrow keys go from head to head, Enter goes into the matrix", "attention.headName": "Layer {layer}, head {head}", "attention.headScore": ": {score} {value}", "attention.chooseHead": "Choose a head to open it.",
+    "attention.text": "The text: arrow keys walk through it, each token shows where it looks", "attention.source": "Source", "attention.target": "What it says", "attention.tooLong": "This text has {count} tokens, {n} too many: the model reads at most {context}. Shorten it.", "attention.otherTokens": "{model} cuts this text into other tokens, so the two cannot stand side by side.",
+    "attention.heads": "Every head", "attention.grid": "{layers} layers of {heads} heads. Arrow keys go from head to head, Enter goes into the matrix", "attention.headName": "Layer {layer}, head {head}", "attention.headScore": ": {score} {value}",
+    "attention.begin": "Where to begin", "attention.guide.previous": "Looks at the token before", "attention.guide.first": "Rests on the first token", "attention.guide.duplicate": "Finds the same token again", "attention.guide.induction": "Goes on as before",
     "attention.what": "Every small picture is a head: a row for each token that looks, a column for each it looks at. Dark is much.",
     "attention.kind": "Which attention", "attention.stack.blocks": "Blocks", "attention.stack.encoder": "Encoder", "attention.stack.decoder": "Decoder", "attention.cross": "Decoder → source",
     "attention.mark": "Mark heads that look at", "attention.nothing": "nothing", "attention.sort": "the most first", "attention.score.previous": "the token before", "attention.score.first": "the first token", "attention.score.duplicate": "the same token, earlier", "attention.score.induction": "what followed it earlier", "attention.score.difference": "other things than the second model",
@@ -23,8 +24,9 @@ export const words = {
   },
   zh: {
     "attention.yourText": "写一段你自己的文字", "attention.says": "译文（留空则用模型自己的翻译）", "attention.look": "看看内部", "attention.busy": "正在读这段文字……", "attention.tokensOf": "{n} 个词元，上下文最多 {context} 个", "attention.asRead": "· 与模型读到的完全一致",
-    "attention.text": "原文：用方向键逐个词元移动，每个词元都会显示它在看哪里", "attention.source": "源文", "attention.target": "译文", "attention.otherTokens": "{model} 把这段文字切成了不同的词元，两者无法并排比较。",
-    "attention.heads": "全部注意力头", "attention.grid": "{layers} 层，每层 {heads} 个头。方向键在头之间移动，回车进入矩阵", "attention.headName": "第 {layer} 层，头 {head}", "attention.headScore": "：{score} {value}", "attention.chooseHead": "选一个头，打开来看。",
+    "attention.text": "原文：用方向键逐个词元移动，每个词元都会显示它在看哪里", "attention.source": "源文", "attention.target": "译文", "attention.tooLong": "这段文字有 {count} 个词元，多出 {n} 个：模型最多读 {context} 个。请删短一些。", "attention.otherTokens": "{model} 把这段文字切成了不同的词元，两者无法并排比较。",
+    "attention.heads": "全部注意力头", "attention.grid": "{layers} 层，每层 {heads} 个头。方向键在头之间移动，回车进入矩阵", "attention.headName": "第 {layer} 层，头 {head}", "attention.headScore": "：{score} {value}",
+    "attention.begin": "从这里看起", "attention.guide.previous": "看前一个词元", "attention.guide.first": "停在第一个词元上", "attention.guide.duplicate": "找出先前的同一词元", "attention.guide.induction": "照先前的样子往下接",
     "attention.what": "每幅小图是一个头：每行是一个在看的词元，每列是被看的词元，颜色越深权重越大。",
     "attention.kind": "哪种注意力", "attention.stack.blocks": "各层", "attention.stack.encoder": "编码器", "attention.stack.decoder": "解码器", "attention.cross": "解码器 → 源文",
     "attention.mark": "标出关注以下位置的头", "attention.nothing": "不标", "attention.sort": "从高到低", "attention.score.previous": "前一个词元", "attention.score.first": "第一个词元", "attention.score.duplicate": "先前的同一词元", "attention.score.induction": "它先前的后一个词元", "attention.score.difference": "与第二个模型不同之处",

@@ -95,6 +95,7 @@ function StepCode({ step }) {
 
 function keys(event) {
   if (event.altKey || event.ctrlKey || event.metaKey || event.isComposing || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) || document.querySelector("dialog[open]") || !here.value) return;
+  if (event.key === "/") { event.preventDefault(); document.querySelector(".steps-text textarea").focus(); return; }
   const step = { j: 1, k: -1 }[event.key.toLowerCase()];
   if (!step) return;
   const all = way(), place = all.findIndex((one) => one.chapter === here.value.chapter && one.step.key === here.value.step.key), next = all[place + step];
