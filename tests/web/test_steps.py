@@ -159,6 +159,18 @@ def test_strips_and_matrices_show_the_numbers(
     page.keyboard.press("Enter")
     worked(page, "blocks.1.attn.hook_pattern", (2, 4, 2))
     assert "head=2" in page.url
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    header, *lines = Path(download.value.path()).read_text().splitlines()
+    assert header == "name,index,value"
+    rows = [line.split(",") for line in lines]
+    assert len(rows) == own.shape[1] + own[2].size  # the row of the place, and the matrix
+    for name, index, value in rows:
+        assert name == "blocks.1.attn.hook_pattern"
+        assert float(value) == pytest.approx(float(own[tuple(map(int, index.split()))]), abs=1e-6)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="PNG").click()
+    assert Path(download.value.path()).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     page.reload()
     worked(page, "blocks.1.attn.hook_pattern", (2, 4, 2))  # the address is the state
 

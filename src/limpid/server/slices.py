@@ -36,14 +36,6 @@ def part(trace: Trace, name: str, index: str = "") -> npt.NDArray[Any]:
         trace.tensor(name)  # it says what there is
     shape = names[name]
     steps = cut(name, index, shape)
-    size = math.prod(
-        len(range(*s.indices(n))) if isinstance(s, slice) else 1 for s, n in zip(steps, shape, strict=True)
-    )
-    if size > NUMBERS:
-        raise LimpidError(
-            f"{name}[{index or ':'}] has {size:,} numbers, and at most {NUMBERS:,} are sent at once; "
-            "ask for a part of it with index=."
-        )
     matrix = _MATRIX.fullmatch(name)
     if matrix is not None and matrix[4] in _STAGES:
         stack, layer, kind, point = matrix.groups()
@@ -83,7 +75,11 @@ def raw(array: npt.NDArray[Any], layout: str = "whole") -> Response:
 
 
 def cut(name: str, index: str, shape: Sequence[int]) -> list[int | slice]:
-    """The index of ``part``, read, a step a dimension. Raises LimpidError where it does not fit the shape."""
+    """The index of ``part``, read, a step a dimension.
+
+    Raises:
+        LimpidError: it does not fit the shape, or asks for more numbers than `NUMBERS`.
+    """
     given = index.split(",") if index else []
     if len(given) > len(shape):
         raise LimpidError(f"{name} has {len(shape)} dimensions, and '{index}' names {len(given)}.")
@@ -99,7 +95,16 @@ def cut(name: str, index: str, shape: Sequence[int]) -> list[int | slice]:
             raise LimpidError(f"index {step} is outside 0..{count - 1} of {name}, which is {_shown(shape)}.")
         else:
             steps.append(int(step) % count)
-    return [*steps, *[slice(None)] * (len(shape) - len(steps))]
+    whole = [*steps, *[slice(None)] * (len(shape) - len(steps))]
+    size = math.prod(
+        len(range(*s.indices(n))) if isinstance(s, slice) else 1 for s, n in zip(whole, shape, strict=True)
+    )
+    if size > NUMBERS:
+        raise LimpidError(
+            f"{name}[{index or ':'}] has {size:,} numbers, and at most {NUMBERS:,} are sent at once; "
+            "ask for a part of it with index=."
+        )
+    return whole
 
 
 def _shown(shape: Sequence[int]) -> str:

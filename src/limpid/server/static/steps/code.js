@@ -8,13 +8,12 @@ import { trace } from "./state.js";
 /** A text as Python writes it. */
 export const quoted = (text) => JSON.stringify(text).replace(/\\u([dD][89abAB][0-9a-f]{2})\\u([dD][c-fC-F][0-9a-f]{2})/g, (_, high, low) => String.fromCharCode(parseInt(high, 16), parseInt(low, 16)));
 
-/** The lines that come first: the model, and the text opened in it. Ids, because they are what the model read. */
+/** The lines that come first: the model, and what it read, as ids: those are exact. */
 export function opening() {
-  const { run, stacks, main } = trace.value, ids = (one) => `[${one.tokens.map((token) => token.id).join(", ")}]`;
-  const lines = ["import limpid", "", `lm = limpid.load(${quoted(run)}, dtype="float32")`];
-  if (stacks.length === 1) return [...lines, `t = lm.trace(${ids(stacks[0])})`];
-  const target = stacks.find((one) => one.name === main);
-  return [...lines, `t = lm.trace(${ids(stacks[0])}, [${target.tokens.slice(1).map((token) => token.id).join(", ")}])`];
+  const { run, device, stacks } = trace.value, two = stacks.length > 1, ids = (tokens) => `[${tokens.map((token) => token.id).join(", ")}]`;
+  const load = `lm = ${two ? "load_translator" : "limpid.load"}(${quoted(run)}, device=${quoted(device)}, dtype="float32")`;
+  const read = two ? `${ids(stacks[0].tokens)}, ${ids(stacks[1].tokens.slice(1))}` : ids(stacks[0].tokens);
+  return [two ? "from limpid.stages.seq2seq import load_translator" : "import limpid", "", load, `t = lm.trace(${read})`];
 }
 
 export function Code({ lines }) {

@@ -7,7 +7,7 @@ import { palette } from "../lib/heat.js";
 import { fill, reach } from "./colour.js";
 
 const MOST = 40, NAMED = 15; // pixels of a cell: at most; from which on rows and columns are named beside it
-const LEFT = 92, TOP = 64;
+const LEFT = 92, TOP = 64, LEAN = 28; // the last name leans over the edge
 
 /**
  * @param {{values: Float32Array, shape: [number, number], picked?: [number, number], row?: number, onPick?: (row: number, column: number) => void, say: string, rowName: (i: number) => string, columnName: (i: number) => string}} props
@@ -23,8 +23,8 @@ export function Matrix({ values, shape, picked, row, onPick, say, rowName, colum
   }, []);
   const [rows, columns] = shape, most = reach(values);
   const room = Math.max(120, Math.min(width, square ? 620 : width));
-  const axes = square && room - LEFT >= NAMED * columns, left = axes ? LEFT : 0, top = axes ? TOP : 0;
-  const cell = Math.max(2, Math.min(MOST, Math.floor((room - left) / columns))), tall = square ? cell : Math.max(4, Math.min(16, Math.floor(480 / rows)));
+  const axes = square && room - LEFT - LEAN >= NAMED * columns, left = axes ? LEFT : 0, top = axes ? TOP : 0;
+  const cell = Math.max(2, Math.min(MOST, Math.floor((room - left - (axes ? LEAN : 0)) / columns))), tall = square ? cell : Math.max(4, Math.min(16, Math.floor(480 / rows)));
   useEffect(() => { if (width) draw(canvas.current, values, { rows, columns, cell, tall, most, picked, row, left, top, rowName, columnName }); }, [values, width, cell, tall, left, most, row, picked?.[0], picked?.[1], palette.value]);
   const at = (event) => {
     const area = canvas.current.getBoundingClientRect(), found = [Math.floor((event.clientY - area.top - top) / tall), Math.floor((event.clientX - area.left - left) / cell)];
@@ -49,7 +49,7 @@ export function Matrix({ values, shape, picked, row, onPick, say, rowName, colum
 
 function draw(canvas, values, { rows, columns, cell, tall, most, picked, row, left, top, rowName, columnName }) {
   const ratio = Math.max(1, Math.round(devicePixelRatio || 1)), { ink, line } = palette.value.colors;
-  const width = left + columns * cell + (left ? 28 : 0), height = top + rows * tall; // the last names lean over the edge
+  const width = left + columns * cell + (left ? LEAN : 0), height = top + rows * tall;
   canvas.width = width * ratio;
   canvas.height = height * ratio;
   Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });

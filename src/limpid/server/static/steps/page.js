@@ -6,8 +6,8 @@ import { route } from "../lib/route.js";
 import { language } from "../lib/preferences.js";
 import { words } from "../i18n/steps.js";
 import { IconButton } from "../parts/icons.js";
-import { Code } from "./code.js";
 import { part, useFound } from "./data.js";
+import { Exports } from "./export.js";
 import { highest, largest, outOf } from "./flow.js";
 import { Head, Places } from "./head.js";
 import { Chapters } from "./jump.js";
@@ -62,7 +62,7 @@ function StepView() {
     <${Chapters} all=${all} place=${place} />
     <p class="explain">${explain(step)}</p>
     <div class=${`step-body ${cell ? "" : "alone"}`}>
-      <div class="step-view"><${View} key=${step.key} />${!["temperature", "filters", "draw", "tokens"].includes(kind) && html`<${StepCode} step=${step} />`}</div>
+      <div class="step-view"><${View} key=${step.key} /><${Exports} /></div>
       ${cell && html`<${Worked} cell=${cell} />`}
     </div>
   </article>`;
@@ -85,12 +85,6 @@ function useCell() {
   if (!out || !fresh || !value) return null;
   const best = out.name === "logits" || temperature ? highest : largest;
   return { name: out.name, index: [...out.index, best(value.values)] };
-}
-
-function StepCode({ step }) {
-  const names = [...new Set(Object.values(step.shows))];
-  if (step.key === "lens") return html`<${Code} lines=${["t.lens()"]} />`;
-  return names.length > 0 && html`<${Code} lines=${names.map((name) => `t["${name}"]`)} />`;
 }
 
 function keys(event) {

@@ -93,7 +93,7 @@ export function Mixed() {
   const [places, groups, width] = value.v.shape, rows = new Float32Array(places * width);
   for (let s = 0; s < places; s++) rows.set(value.v.values.subarray((s * groups + group) * width, (s * groups + group + 1) * width), s * width);
   return html`<${Vec} name=${shows.pattern} index=${[head, at]} label=${t("steps.weightsOf")} names=${named(keys)} />
-    <div class="figure"><p class="op soft">${t("steps.values", { rows: places, columns: width })}</p><${Matrix} values=${rows} shape=${[places, width]} square=${false} say=${t("steps.v")} rowName=${named(keys)} columnName=${String}
+    <div class="figure" data-name=${shows.v} data-index=""><${Matrix} values=${rows} shape=${[places, width]} square=${false} say=${t("steps.values", { rows: places, columns: width })} rowName=${named(keys)} columnName=${String}
       picked=${cell?.name === shows.v && cell.index[1] === group ? [cell.index[0], cell.index[2]] : undefined} onPick=${(s, c) => pick(shows.v, [s, group, c])} /></div>
     <${Vec} name=${shows.out} index=${[at, head]} label=${t("steps.z")} sign="z =" />`;
 }
