@@ -13,6 +13,7 @@ from tests.conftest import random_llama
 from tests.inspection.rules_numpy import together
 from tests.inspection.twin_numpy import llama_inside
 from tests.models.encoder_decoders import BART, MARIAN, random_transformer
+from tests.models.test_encoder import random_encoder
 from tests.models.variants import VARIANTS, random_decoder
 
 from limpid.core.errors import LimpidError
@@ -37,7 +38,7 @@ def cells(opened: Trace, each: int, seed: int = 0) -> list[Worked]:
 
 
 def check(opened: Trace, found: Worked) -> None:
-    own = float(opened[found.name][found.index])
+    own = float(opened[found.name][found.place])
     again = together(found.recipe.rule, found.recipe.numbers, found.recipe.rows)
     if math.isinf(own):
         assert found.value == again == found.result == own
@@ -62,12 +63,22 @@ def test_every_name_of_encoder_decoders_is_worked(name: str) -> None:
         check(opened, found)
 
 
+def test_every_name_of_an_encoder_but_its_head_is_worked() -> None:
+    opened = trace(random_encoder(), IDS)
+    for name, shape in opened.names().items():
+        if name not in ("logits", "probabilities"):
+            check(opened, opened.worked(name, *(size // 2 for size in shape)))
+    with pytest.raises(LimpidError, match="a network by itself"):
+        opened.worked("logits", 0, 0)
+    assert [step.key for step in opened.walk()[0].layers[0]] == ["tokens", "embed", "segment", "position", "enter"]
+
+
 def test_workings_equal_an_independent_model() -> None:
     model = random_llama()
     opened, twin = trace(model, IDS), llama_inside(model, IDS)
     for found in cells(opened, each=3):
         if found.name in twin and math.isfinite(found.value):
-            assert found.result == pytest.approx(float(twin[found.name][found.index]), abs=1e-4, rel=1e-4), found
+            assert found.result == pytest.approx(float(twin[found.name][found.place]), abs=1e-4, rel=1e-4), found
 
 
 def test_a_working_says_where_its_numbers_stand() -> None:

@@ -11,10 +11,11 @@ from limpid.inspection.subject import embedding_norm
 from limpid.inspection.twin import attentions, norms
 from limpid.inspection.worked import module_name
 from limpid.inspection.worked_feed_forward import activation_name
+from limpid.models.bidirectional import Encoder
 from limpid.models.decoder import Decoder
+from limpid.models.encoder_decoder import EncoderDecoder
 from limpid.models.speedrun import SpeedrunBlock
 from limpid.nn.experts import MixtureOfExperts
-from limpid.nn.heads import LanguageModelHead
 from limpid.nn.norm import RMSNorm
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _input(trace: Trace, stack: Stack) -> list[Step]:
     if "hook_pos_embed" in parts:
         within: Any = model
         if not isinstance(model, Decoder):
-            within = model.decoder if stack.name == "decoder" else model.encoder  # type: ignore[union-attr]
+            within = model.decoder if isinstance(model, EncoderDecoder) and stack.name == "decoder" else model.encoder
         learned = hasattr(within.positions, "weight")
         table = {"table": f"{module_name(model, within.positions)}.weight"} if learned else {}
         kind = "learned" if learned else "sinusoidal"
@@ -191,15 +192,15 @@ def _feed_forward(trace: Trace, stack: Stack, layer: int, reads: str) -> list[St
             "out": f"{at}hook_mlp_out",
         }
         return [router, Step("mlp.experts", shows, {}, how)]
-    how = {"activation": activation_name(network)}
+    kind = {"activation": activation_name(network)}
     pre = {"pre": f"{at}mlp.hook_pre"}
     if "mlp.hook_pre_linear" in stack.points[layer]:
         pre["linear"] = f"{at}mlp.hook_pre_linear"
     first = network.up if hasattr(network, "up") else network.gate_up
-    up = Step("mlp.up", {"in": reads} | pre, {"up": f"{module_name(model, first)}.weight"}, how)
-    neurons = Step("mlp.neurons", pre | {"out": f"{at}mlp.hook_post"}, {}, how)
+    up = Step("mlp.up", {"in": reads} | pre, {"up": f"{module_name(model, first)}.weight"}, kind)
+    neurons = Step("mlp.neurons", pre | {"out": f"{at}mlp.hook_post"}, {}, kind)
     shows = {"in": f"{at}mlp.hook_post", "out": f"{at}hook_mlp_out"}
-    return [up, neurons, Step("mlp.down", shows, {"down": f"{module_name(model, network.down)}.weight"}, how)]
+    return [up, neurons, Step("mlp.down", shows, {"down": f"{module_name(model, network.down)}.weight"}, kind)]
 
 
 def _output(trace: Trace) -> list[Step]:
@@ -207,12 +208,12 @@ def _output(trace: Trace) -> list[Step]:
     steps = [Step("lens", {}, {}, {"layers": len(stack)})]
     if not isinstance(stack.norm, nn.Identity):
         steps.append(_final_norm(trace, stack))
-    head = getattr(trace.subject.model, "head", None)
-    how = {"vocabulary": trace.subject.vocabulary}
+    model = trace.subject.model
+    how: dict[str, Any] = {"vocabulary": trace.subject.vocabulary}
     table = {}
-    if isinstance(head, LanguageModelHead):
-        table = {"head": f"{module_name(trace.subject.model, head)}.weight"}
-        how |= {"tied": head.weight is trace.subject.model.embedding.weight, "cap": head.cap}
+    if not isinstance(model, Encoder):  # whose head is a network by itself
+        table = {"head": f"{module_name(model, model.head)}.weight"}
+        how |= {"tied": model.head.weight is model.embedding.weight, "cap": model.head.cap}
     steps.append(Step("logits", {"in": _left(stack), "out": "logits"}, table, how))
     return [*steps, *(Step(key, {}, {}, {}) for key in ("temperature", "filters", "draw"))]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from limpid.core.errors import LimpidError
 from limpid.inspection.rules import RULES
 from limpid.inspection.subject import embedding_norm
+from limpid.models.bidirectional import Encoder
 from limpid.models.decoder import Decoder
 from limpid.models.encoder_decoder import EncoderDecoder
-from limpid.nn.heads import LanguageModelHead
 from limpid.nn.norm import LayerNorm, RMSNorm
 from limpid.nn.position import LearnedPositions, SinusoidalPositions
 
@@ -34,10 +34,10 @@ class Recipe(NamedTuple):
 
 
 class Worked(NamedTuple):
-    """One number, worked. name, index, value: the trace's. result: what the rule makes of its numbers, in float64."""
+    """One number, worked. name, place, value: ``trace[name][place]``. result: what the rule makes of it, in float64."""
 
     name: str
-    index: tuple[int, ...]
+    place: tuple[int, ...]
     value: float
     recipe: Recipe
 
@@ -47,7 +47,7 @@ class Worked(NamedTuple):
 
     def __repr__(self) -> str:
         given = ", ".join(f"{symbol} = {place}" for symbol, place in self.recipe.sources.items())
-        return f"<{self.name}{list(self.index)} = {self.value:.6g}: {self.recipe.rule} of {given}>"
+        return f"<{self.name}{list(self.place)} = {self.value:.6g}: {self.recipe.rule} of {given}>"
 
 
 @torch.no_grad()
@@ -93,9 +93,9 @@ def _around(trace: Trace, stack: Stack, short: str, place: tuple[int, ...]) -> R
     if short == "hook_pos_embed":
         return _position(trace, stack, *place)
     if short == "hook_token_type_embed":
-        table = model.segment_embedding  # type: ignore[union-attr]
+        table: Any = model.segment_embedding
         where = f"{module_name(model, table)}.weight[0, {place[1]}]"
-        return Recipe("lookup", {"w": float(table.weight[0, place[1]]), "scale": 1.0}, {}, {"w": where})  # type: ignore[union-attr, index]
+        return Recipe("lookup", {"w": float(table.weight[0, place[1]]), "scale": 1.0}, {}, {"w": where})
     if short == "hook_full_embed":
         parts = {name: value[place[0]] for name, value in trace.embedded(stack).items() if name != short}
         norm = embedding_norm(trace.subject, stack)
@@ -113,8 +113,10 @@ def _around(trace: Trace, stack: Stack, short: str, place: tuple[int, ...]) -> R
 
 def _position(trace: Trace, stack: Stack, at: int, i: int) -> Recipe:
     model = trace.subject.model
-    within = model if isinstance(model, Decoder) else model.decoder if stack.name == "decoder" else model.encoder  # type: ignore[union-attr]
-    table, place = within.positions, at + (0 if isinstance(model, Decoder) else within.position_offset)  # type: ignore[union-attr, operator]
+    within: Any = model
+    if not isinstance(model, Decoder):
+        within = model.decoder if isinstance(model, EncoderDecoder) and stack.name == "decoder" else model.encoder
+    table, place = within.positions, at + (0 if isinstance(model, Decoder) else within.position_offset)
     if isinstance(table, LearnedPositions):
         where = f"{module_name(model, table)}.weight[{place}, {i}]"
         return Recipe("lookup", {"w": float(table.weight[place, i]), "scale": 1.0}, {}, {"w": where})
@@ -127,10 +129,9 @@ def _position(trace: Trace, stack: Stack, at: int, i: int) -> Recipe:
 
 def _output(trace: Trace, name: str, at: int, token: int) -> tuple[float, Recipe]:
     model = trace.subject.model
-    head = getattr(model, "head", None)
-    if not isinstance(head, LanguageModelHead):
+    if isinstance(model, Encoder):
         raise LimpidError("the head of an encoder is a network by itself; its scores are not worked here.")
-    logits = trace.subject.logits(trace.hidden[at])
+    head, logits = model.head, trace.subject.logits(trace.hidden[at])
     if name == "probabilities":
         value, highest = float(logits.softmax(-1)[token]), float(logits.max())
         total = float((logits.double() - highest).exp().sum())

@@ -98,7 +98,7 @@ def told(found: Worked) -> dict[str, Any]:
     """A working as JSON; a number that is not finite as null (only masked scores are: minus infinity)."""
     rule, numbers, rows, sources = found.recipe
     return {
-        "name": found.name, "index": found.index, "value": _finite(found.value), "result": _finite(found.result),
+        "name": found.name, "index": found.place, "value": _finite(found.value), "result": _finite(found.result),
         "rule": rule, "numbers": {symbol: _finite(number) for symbol, number in numbers.items()},
         "rows": {symbol: list(map(_finite, row)) for symbol, row in rows.items()}, "sources": sources,
     }  # fmt: skip

@@ -2,7 +2,7 @@
 // second wall. Formulas are drawn by KaTeX, which is loaded when the first one is seen.
 import DOMPurify from "dompurify";
 import { Marked } from "marked";
-import { katex } from "./katex.js";
+import { katex } from "./tex.js";
 
 const FORMULA = /^(?:\$\$([\s\S]+?)\$\$|\\\[([\s\S]+?)\\\]|\\\(([\s\S]+?)\\\)|\$(?![\s\d])([^$\n]*[^\s$])\$(?!\d))/;
 const escape = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);

@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { html } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { digits } from "../lib/format.js";
-import { katex } from "../lib/katex.js";
+import { katex } from "../lib/tex.js";
 import { CURVES, RULES, formula, num } from "./rules.js";
 import { find, useFound } from "./data.js";
 import { goTo, here, trace, way } from "./state.js";
