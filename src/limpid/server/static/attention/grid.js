@@ -87,7 +87,8 @@ function pictures(numbers, scale) {
   return made;
 }
 
-function draw({ context, width, height, top, left, box }) {
+function draw({ context, width, height, top, left, box, canvas }) {
+  canvas.dataset.drawn = `${glances.value.layers.length} ${glances.value.key}`;
   const c = chosen.value, { colors } = palette.value, { layers } = glances.value, heads = order(), plan = layout(box.clientWidth);
   context.translate(-left, -top);
   context.font = `11px ${fonts.sans()}`;

@@ -7,6 +7,7 @@ import { t } from "../lib/i18n.js";
 import { cell } from "../lib/trace.js";
 import { IconButton } from "../parts/icons.js";
 import { reveal, Viewport } from "../parts/viewport.js";
+import { matrices } from "./matrices.js";
 import { chosen, choose, cursor, keyTokens, pointed, queryTokens, spoken } from "./store.js";
 import { fonts, quoted, short, weight } from "./words.js";
 
@@ -68,6 +69,7 @@ export function Matrix({ numbers, title, signed, most: given, canvas: outer }) {
   const draw = ({ context, width, height, left, top, canvas: element }) => {
     frame.current = room(element.closest(".viewport"));
     const p = plan(), { colors: ink } = palette.value, { row, column } = cursor.value, x0 = p.left - left, y0 = p.top - top;
+    element.dataset.drawn = matrices.peek()?.key;
     element.dataset.cells = JSON.stringify({ left: x0, top: y0, size: p.size });
     context.save();
     context.beginPath(); context.rect(p.left, p.top, width, height); context.clip();
