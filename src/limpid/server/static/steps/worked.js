@@ -27,7 +27,7 @@ export function Worked({ cell }) {
     <p class="where mono"><bdi>${found.name}</bdi>[${found.index.join(", ")}]</p>
     <p class="value" aria-live="polite">${num(found.value)}</p>
     <${Tex} source=${formula(found)} />
-    ${working.lines.length > 0 && html`<p class="lines">${working.lines.map((line) => html`<span>= ${line}</span>`)}<span>= <b>${num(working.result === -Infinity ? null : working.result)}</b></span></p>`}
+    ${working.lines.length > 0 && working.lines.at(-1) !== num(working.result) && html`<p class="lines">${working.lines.map((line) => html`<span>= ${line}</span>`)}<span>= <b>${num(working.result === -Infinity ? null : working.result)}</b></span></p>`}
     ${working.curve && html`<${Curve} name=${working.curve} x=${working.x} />`}
     ${found.rule === "turn" && html`<${Turn} numbers=${found.numbers} />`}
     ${working.products && html`<${Products} found=${found} products=${working.products} total=${working.result} capped=${found.rule === "capped"} />`}
