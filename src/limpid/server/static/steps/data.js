@@ -1,6 +1,7 @@
 // Numbers of the opened trace, asked for once: arrays raw and together, findings as JSON.
 import { useEffect, useState } from "preact/hooks";
-import { trace } from "./state.js";
+import { t } from "../lib/i18n.js";
+import { open, trace } from "./state.js";
 
 const TOGETHER = 64; // arrays that one request asks for
 let waiting = [];
@@ -31,6 +32,9 @@ async function askSome(some) {
 /** What a route below the trace answers. */
 export const find = (path, body) => trace.value.open.json(path, body);
 
+/** What to say of a failure. */
+export const why = (failure) => failure.message || t("noServer");
+
 /**
  * What `load` promises, for the key it was asked with; while the next is on its way the last one stays.
  * @returns {{value: any, fresh: boolean, failure: Error | null}}
@@ -41,7 +45,8 @@ export function useFound(key, load) {
   useEffect(() => {
     if (whole === null) return undefined;
     let wanted = true;
-    load().then((value) => wanted && hold({ key: whole, value, failure: null }), (failure) => wanted && hold((last) => ({ ...last, key: whole, failure })));
+    const from = trace.value.open;
+    load().then((value) => { if (from.replaced && from === trace.value.open) open(true); else if (wanted) hold({ key: whole, value, failure: null }); }, (failure) => wanted && hold((last) => ({ ...last, key: whole, failure })));
     return () => { wanted = false; };
   }, [whole]);
   return { value: held.value, fresh: held.key === whole, failure: held.key === whole ? held.failure : null };

@@ -4,7 +4,7 @@ import { html } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { language } from "../lib/preferences.js";
 import { server } from "../lib/server.js";
-import { TEXT, asked, busy, failure, look, mainAt, trace } from "./state.js";
+import { TEXT, asked, busy, failure, look, mainAt, replaced, trace } from "./state.js";
 import { TokenText, labelOf } from "./tokens.js";
 
 const sameTokens = { text: null, ids: null, target: null, targets: null, at: null, source: null, cell: null };
@@ -27,6 +27,7 @@ export function Head() {
     <label class="grow"><span class="hidden">${t("steps.text")}</span><textarea ref=${field} rows="1" dir="auto" spellcheck=${false} placeholder=${t("steps.text")} onKeyDown=${keys}></textarea></label>
     ${own.kind !== "decoder" && html`<label class="grow"><span class="hidden">${t("steps.target")}</span><textarea ref=${goal} rows="1" dir="auto" spellcheck=${false} placeholder=${t("steps.target")} onKeyDown=${keys}></textarea></label>`}
     <button type="submit" class="primary" disabled=${busy.value}>${t("steps.go")}</button></form>
+    ${replaced.value && trace.value && html`<p class="banner" role="status">${t("replaced", { model: trace.value.model })}</p>`}
     ${failure.value && html`<p class="banner" role="alert">${failure.value.status === 0 ? t("noServer") : failure.value.message}</p>`}`;
 }
 

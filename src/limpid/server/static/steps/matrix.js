@@ -4,7 +4,7 @@ import { html } from "../lib/html.js";
 import { digits } from "../lib/format.js";
 import { css } from "../lib/colors.js";
 import { palette } from "../lib/heat.js";
-import { fill, reach } from "./colour.js";
+import { fill, reach, shade } from "./colour.js";
 
 const MOST = 40, NAMED = 15; // pixels of a cell: at most; from which on rows and columns are named beside it
 const LEFT = 92, TOP = 64, LEAN = 28; // the last name leans over the edge
@@ -24,7 +24,7 @@ export function Matrix({ values, shape, picked, row, onPick, say, rowName, colum
   const [rows, columns] = shape, most = reach(values);
   const room = Math.max(120, Math.min(width, square ? 620 : width));
   const axes = square && room - LEFT - LEAN >= NAMED * columns, left = axes ? LEFT : 0, top = axes ? TOP : 0;
-  const cell = Math.max(2, Math.min(MOST, Math.floor((room - left - (axes ? LEAN : 0)) / columns))), tall = square ? cell : Math.max(4, Math.min(16, Math.floor(480 / rows)));
+  const cell = Math.max(columns > 300 ? 1 : 2, Math.min(MOST, Math.floor((room - left - (axes ? LEAN : 0)) / columns))), tall = square ? cell : Math.max(4, Math.min(16, Math.floor(480 / rows)));
   useEffect(() => { if (width) draw(canvas.current, values, { rows, columns, cell, tall, most, picked, row, left, top, rowName, columnName }); }, [values, width, cell, tall, left, most, row, picked?.[0], picked?.[1], palette.value]);
   const at = (event) => {
     const area = canvas.current.getBoundingClientRect(), found = [Math.floor((event.clientY - area.top - top) / tall), Math.floor((event.clientX - area.left - left) / cell)];
@@ -57,9 +57,17 @@ function draw(canvas, values, { rows, columns, cell, tall, most, picked, row, le
   pen.scale(ratio, ratio);
   if (left) names(pen, { rows, columns, cell, tall, row, left, top, rowName, columnName });
   pen.translate(left, top);
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) {
-    pen.fillStyle = fill(values[r * columns + c], most);
-    pen.fillRect(c * cell, r * tall, cell - gap, tall - (tall > 6 ? 1 : 0));
+  if (cell > 4) {
+    for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) {
+      pen.fillStyle = fill(values[r * columns + c], most);
+      pen.fillRect(c * cell, r * tall, cell - gap, tall - (tall > 6 ? 1 : 0));
+    }
+  } else { // a million rectangles would take a second: as pixels, made larger
+    const image = new ImageData(columns, rows), pixels = new Uint32Array(image.data.buffer), small = new OffscreenCanvas(columns, rows);
+    for (let i = 0; i < pixels.length; i++) pixels[i] = shade(values[i], most);
+    small.getContext("2d").putImageData(image, 0, 0);
+    pen.imageSmoothingEnabled = false;
+    pen.drawImage(small, 0, 0, columns * cell, rows * tall);
   }
   pen.lineWidth = 1;
   if (row !== undefined) { pen.strokeStyle = css(line); pen.strokeRect(0.5, row * tall + 0.5, columns * cell - 1 - gap, Math.max(tall - 1 - gap, 1)); }

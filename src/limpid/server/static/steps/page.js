@@ -56,7 +56,7 @@ function StepView() {
   return html`<article class="step" data-step=${step.key} data-stack=${stack.name} data-layer=${layer} data-head=${head}>
     <header class="step-head">
       <${IconButton} name="left" label=${t("steps.before.step")} keys="K" disabled=${place === 0} onClick=${to(all[place - 1])} />
-      <div class="step-title"><p class="soft">${chapterTitle(chapter)}${chapter.kind === "block" ? html` <${Pager} chapter=${chapter} layer=${layer} />` : ""}${HEADED.includes(kind) && html`<${Heads} head=${head} heads=${heads} />`}</p><h2>${titleOf(step)}</h2></div>
+      <div class="step-title"><p class="soft">${chapterTitle(chapter)}${chapter.kind === "block" ? html` <${Pager} chapter=${chapter} layer=${layer} />` : ""}${HEADED.includes(kind) && html`<${Heads} head=${head} heads=${heads} />`}</p><h2 aria-live="polite">${titleOf(step)}</h2></div>
       <${IconButton} name="right" label=${t("steps.after.step")} keys="J" disabled=${place === all.length - 1} onClick=${to(all[place + 1])} />
     </header>
     <${Chapters} all=${all} place=${place} />

@@ -4,7 +4,7 @@ import { html } from "../lib/html.js";
 import { number, t } from "../lib/i18n.js";
 import { digits, percent } from "../lib/format.js";
 import { Icon } from "../parts/icons.js";
-import { find, useFound } from "./data.js";
+import { find, useFound, why } from "./data.js";
 import { SAMPLING, asked, look, mainAt, mainStack, trace } from "./state.js";
 import { Code } from "./code.js";
 
@@ -53,14 +53,14 @@ const droppedBy = (one) => (one.top_k === 0 ? "top-k" : one.top_p === 0 ? "top-p
 
 export function Temperature() {
   const { value: found, failure } = useSampling(), { temperature } = asked.value;
-  return html`<${Dials} names=${["temperature"]} />${failure && html`<p class="soft">${failure.message}</p>`}
+  return html`<${Dials} names=${["temperature"]} />${failure && html`<p class="soft">${why(failure)}</p>`}
     ${found && html`<p class="key soft"><i class="bar-key before"></i>${t("steps.at1")} <i class="bar-key after"></i>${t("steps.atT", { temperature: digits(temperature) })}</p>
     <${Table} found=${found} before="plain" after="warm" columns=${[{ title: t("steps.logit"), of: (one) => digits(one.logits) }, { title: `/ ${digits(temperature || 1)}`, of: (one) => digits(one.scaled) }, { title: t("probability"), of: (one) => percent(one.warm) }]} /><${Code} lines=${code()} />`}`;
 }
 
 export function Filters() {
   const { value: found, failure } = useSampling();
-  return html`<${Dials} names=${["top_k", "top_p", "min_p"]} />${failure && html`<p class="soft">${failure.message}</p>`}
+  return html`<${Dials} names=${["top_k", "top_p", "min_p"]} />${failure && html`<p class="soft">${why(failure)}</p>`}
     ${found && html`<p class="op soft">${t("steps.kept", { n: found.kept.final, whole: number(found.vocabulary) })}</p>
     <p class="key soft"><i class="bar-key before"></i>${t("steps.beforeFilters")} <i class="bar-key after"></i>${t("steps.afterFilters")}</p>
     <${Table} found=${found} before="warm" after="final" dropped columns=${[{ title: t("steps.before"), of: (one) => percent(one.warm) }, { title: t("steps.afterwards"), of: (one) => percent(one.final) }]} /><${Code} lines=${code()} />`}`;
@@ -69,7 +69,7 @@ export function Filters() {
 /** The draw: tokens side by side on a line from 0 to 1, and the number that falls on one of them. */
 export function Draw() {
   const { value: found, failure } = useSampling(), { uniform } = asked.value;
-  if (failure) return html`<p class="soft">${failure.message}</p>`;
+  if (failure) return html`<p class="soft">${why(failure)}</p>`;
   if (!found) return null;
   const drawn = found.candidates.find((one) => one.id === found.token);
   const another = () => look({ uniform: (Math.floor(Math.random() * 10_000) / 10_000).toFixed(4) }, true);

@@ -45,9 +45,13 @@ export function look(changes, quietly = false) {
 
 // ------------------------------------------------------------------ the text
 
+/** Whether other weights answer than those that the page began with. */
+export const replaced = signal(false);
+
 let latest = 0;
-/** Open the text that the address names. */
-export async function open() {
+/** Open the text that the address names. @param {boolean} [anew] because the model is another now */
+export async function open(anew = false) {
+  replaced.value = anew;
   const { model, text, ids, target, targets } = asked.value, own = ++latest;
   busy.value = true;
   const body = { model: model ?? server.value.models[0]?.name };

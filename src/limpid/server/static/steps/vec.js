@@ -1,7 +1,7 @@
 // A vector of the trace as a strip whose cells can be chosen.
 import { html } from "../lib/html.js";
 import { labelOf } from "./tokens.js";
-import { useParts } from "./data.js";
+import { useParts, why } from "./data.js";
 import { pick, worked } from "./state.js";
 import { Strip } from "./strip.js";
 
@@ -12,7 +12,7 @@ import { Strip } from "./strip.js";
 export function Vec({ name, index, label, sign, names, slim }) {
   const { value, fresh, failure } = useParts({ v: [name, index] });
   const cell = worked.value;
-  if (failure) return html`<p class="soft">${failure.message}</p>`;
+  if (failure) return html`<p class="soft">${why(failure)}</p>`;
   const values = value?.v.values ?? [], ours = fresh && cell?.name === name && cell.index.length === index.length + 1 && index.every((one, i) => one === cell.index[i]);
   return html`<${Strip} values=${values} label=${label} say=${typeof label === "string" ? `${label}: ${name}` : name} sign=${sign} names=${names} name=${names} slim=${slim} picked=${ours ? cell.index.at(-1) : undefined}
     onPick=${(i) => pick(name, [...index, i])} data=${{ "data-name": name, "data-index": index.join(","), "aria-busy": fresh ? undefined : "true" }} />`;

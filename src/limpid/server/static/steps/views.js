@@ -2,7 +2,7 @@
 import { html } from "../lib/html.js";
 import { number, t } from "../lib/i18n.js";
 import { digits, percent } from "../lib/format.js";
-import { useFound, useParts, find } from "./data.js";
+import { useFound, useParts, find, why } from "./data.js";
 import { Matrix } from "./matrix.js";
 import { here, look, pick, trace, worked } from "./state.js";
 import { labelOf, TokenText } from "./tokens.js";
@@ -79,7 +79,7 @@ export function Scores() {
   const { step, at, head, group, keys, stack } = here.value, { shows } = step, name = shows.out, cell = worked.value;
   const { value, fresh, failure } = useParts({ m: [name, [head]] });
   const raw = step.key.endsWith("raw"), ours = cell?.name === name && cell.index[0] === head, column = ours && cell.index[1] === at ? cell.index[2] : undefined;
-  if (failure) return html`<p class="soft">${failure.message}</p>`;
+  if (failure) return html`<p class="soft">${why(failure)}</p>`;
   return html`${raw && html`<${Vec} name=${shows.q} index=${[at, head]} label=${t("steps.qOf", { token: labelOf(own()) })} sign="q" slim />${column !== undefined && html`<${Vec} name=${shows.k} index=${[column, group]} label=${t("steps.kOf", { token: labelOf(keys[column]) })} sign="k" slim />`}`}
     <${Vec} name=${name} index=${[head, at]} label=${t("steps.rowOf", { token: labelOf(own()) })} names=${named(keys)} />
     ${value && html`<div class="figure" data-name=${name} data-head=${head} aria-busy=${!fresh}><${Matrix} values=${value.m.values} shape=${value.m.shape} row=${at} picked=${ours ? cell.index.slice(1) : undefined}
@@ -155,7 +155,7 @@ export function Experts() {
 /** The logit lens: what would be said if each layer were the last. */
 export function Lens() {
   const { at } = here.value, { value, failure } = useFound(`lens ${at}`, () => find(`lens?count=3&places=${at}`));
-  if (failure) return html`<p class="soft">${failure.message}</p>`;
+  if (failure) return html`<p class="soft">${why(failure)}</p>`;
   if (!value) return null;
   return html`<div class="table-box" tabindex="0" role="region" aria-label=${t("steps.lens")}><table class="lens"><thead><tr><th scope="col">${t("steps.after")}</th><th scope="col" colspan="3">${t("steps.wouldSay")}</th><th scope="col">${t("steps.finalRank")}</th></tr></thead>
     <tbody>${value.depths.map(([said], depth) => html`<tr key=${depth}><th scope="row">${depth ? html`<button type="button" class="link" onClick=${() => look({ layer: depth - 1, step: here.value.chapter && firstStep(), cell: null })}>${t("steps.layerN", { n: depth - 1 })}</button>` : t("steps.out.embed")}</th>

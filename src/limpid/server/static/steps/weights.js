@@ -6,6 +6,7 @@ import { number, t } from "../lib/i18n.js";
 import { Dialog } from "../parts/dialog.js";
 import { IconButton } from "../parts/icons.js";
 import { Code } from "./code.js";
+import { why } from "./data.js";
 import { Matrix } from "./matrix.js";
 import { trace } from "./state.js";
 
@@ -39,7 +40,7 @@ function Window({ name, index }) {
   const shape = found && (found.shape.length > 1 ? found.shape : [1, found.shape[0]]);
   return html`<${Dialog} title=${t("steps.weights")} class="wide" onClose=${() => { opened.value = null; }}>
     <p class="mono where"><bdi>${name}</bdi></p>
-    ${failure && html`<p>${failure.message}</p>`}
+    ${failure && html`<p>${why(failure)}</p>`}
     ${found && html`<p class="soft">${t("steps.weights.what", { rows: number(found.at.shape.at(-2) ?? 1), columns: number(found.at.shape.at(-1)), from: found.at.row, to: found.at.row + shape[0] - 1, left: found.at.column, right: found.at.column + shape[1] - 1 })}</p>
       <div class="weights-move"><${IconButton} name="left" label=${t("steps.weights.left")} disabled=${!at.column} onClick=${() => move("column", -WINDOW)} /><${IconButton} name="right" label=${t("steps.weights.right")} disabled=${at.column + WINDOW >= at.shape.at(-1)} onClick=${() => move("column", WINDOW)} />
         ${at.shape.length > 1 && html`<${IconButton} name="up" label=${t("steps.weights.up")} disabled=${!at.row} onClick=${() => move("row", -WINDOW)} /><${IconButton} name="down" label=${t("steps.weights.down")} disabled=${at.row + WINDOW >= at.shape.at(-2)} onClick=${() => move("row", WINDOW)} />`}</div>

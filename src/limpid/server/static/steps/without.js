@@ -2,7 +2,7 @@
 import { html } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { digits, percent } from "../lib/format.js";
-import { find, useFound } from "./data.js";
+import { find, useFound, why } from "./data.js";
 import { asked, look, mainAt, mainStack } from "./state.js";
 import { TokenText } from "./tokens.js";
 import { Code } from "./code.js";
@@ -25,7 +25,7 @@ export function Prediction() {
   return html`<section class="prediction" aria-label=${t("steps.prediction")} data-at=${at}>
     <p class="prediction-head"><span>${t("steps.afterToken")} <span class="pill small"><${TokenText} token=${tokens[at]} /></span></span>${tokens[at + 1] && html`<span class="soft">${t("steps.itSays")} <span class="pill small"><${TokenText} token=${tokens[at + 1]} /></span></span>`}</p>
     ${next && html`<${Row} label=${off.length ? t("steps.asItIs") : t("steps.comes")} candidates=${next.candidates} kind="as-is" />`}
-    ${off.length > 0 && html`<div class="off-line" role="status">${failure ? html`<p class="soft">${failure.message}</p>` : shown && html`<${Row} label=${t("steps.withoutThese")} candidates=${shown.after.candidates} before=${next?.candidates} kind="changed" />`}
+    ${off.length > 0 && html`<div class="off-line" role="status">${failure ? html`<p class="soft">${why(failure)}</p>` : shown && html`<${Row} label=${t("steps.withoutThese")} candidates=${shown.after.candidates} before=${next?.candidates} kind="changed" />`}
       <p class="off-list">${off.map((part) => html`<button key=${part} type="button" class="off-part mono" aria-label=${`${t("steps.putBack")}: ${part}`} title=${t("steps.putBack")} onClick=${() => look({ off: off.filter((one) => one !== part) }, true)}>${part} ×</button>`)}
         <select aria-label=${t("steps.how")} value=${how} onChange=${(event) => look({ how: event.target.value === "mean" ? "mean" : null }, true)}><option value="zero" selected=${how === "zero"}>${t("steps.how.zero")}</option><option value="mean" selected=${how === "mean"}>${t("steps.how.mean")}</option></select>
         ${shown && html`<span class="soft" data-divergence=${shown.divergence}>${t("steps.divergence", { bits: digits(shown.divergence) })}</span>`}</p>

@@ -5,7 +5,7 @@ import { t } from "../lib/i18n.js";
 import { digits } from "../lib/format.js";
 import { katex } from "../lib/tex.js";
 import { CURVES, RULES, formula, num } from "./rules.js";
-import { find, useFound } from "./data.js";
+import { find, useFound, why } from "./data.js";
 import { goTo, here, trace, way } from "./state.js";
 import { Strip } from "./strip.js";
 import { labelOf } from "./tokens.js";
@@ -18,7 +18,7 @@ const TERMS = 6;
 export function Worked({ cell }) {
   const path = `worked?name=${encodeURIComponent(cell.name)}&index=${cell.index.join(",")}`;
   const { value: found, failure, fresh } = useFound(path, () => find(path));
-  if (failure) return html`<section class="worked" aria-label=${t("steps.worked")}><p class="soft">${failure.message}</p></section>`;
+  if (failure) return html`<section class="worked" aria-label=${t("steps.worked")}><p class="soft">${why(failure)}</p></section>`;
   if (!found) return html`<section class="worked" aria-label=${t("steps.worked")} aria-busy="true"></section>`;
   const working = RULES[found.rule].work(found);
   return html`<section class="worked" aria-label=${t("steps.worked")} aria-busy=${!fresh} data-name=${found.name} data-index=${found.index.join(",")} data-rule=${found.rule}
