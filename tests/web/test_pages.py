@@ -22,6 +22,7 @@ PAGES = [
     "#/attention?model=talker&layer=1&head=2&row=9&column=4&score=previous",
     "#/attention?model=talker&layer=1&head=2&view=lines&heads=0,2",
     "#/attention?model=talker&layer=1&head=2&row=9&view=neuron",
+    "#/steps/attn.pattern?model=talker&text=%E5%BA%8A%E5%89%8D%20the%20cat%20sat&head=1",
 ]
 """The address of every page, in a state that shows it at work."""
 LOOKS = [("zh-CN", "dark"), ("zh-CN", "light"), ("en-US", "dark")]

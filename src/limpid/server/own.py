@@ -16,6 +16,7 @@ from limpid.server.looking import add_looking
 from limpid.server.models import ServedModel
 from limpid.server.requests import Body
 from limpid.server.state import State, read_fields, read_model_body, read_table
+from limpid.server.stepping import add_stepping
 from limpid.server.stream import Json, in_thread
 from limpid.server.talk import PromptBody, TalkBody, talk, tell_prompt
 
@@ -49,6 +50,7 @@ def add_own_api(app: FastAPI, state: State) -> None:
     _add_models(app, state)
     _add_chats(app, state)
     add_looking(app, state)
+    add_stepping(app, state)
 
 
 def _add_models(app: FastAPI, state: State) -> None:

@@ -2,10 +2,12 @@
 import { signal } from "@preact/signals";
 
 function parse() {
-  const [path, query = ""] = decodeURI(location.hash.replace(/^#\/?/, "")).split("?");
-  const [page = "chat", part = ""] = path.split("/");
-  return { page: page || "chat", part, query: Object.fromEntries(new URLSearchParams(query)) };
+  const [path, ...query] = location.hash.replace(/^#\/?/, "").split("?");
+  const [page = "chat", part = ""] = path.split("/").map(decoded);
+  return { page: page || "chat", part, query: Object.fromEntries(new URLSearchParams(query.join("?"))) };
 }
+
+const decoded = (text) => { try { return decodeURIComponent(text); } catch { return text; } };
 
 export const route = signal(parse());
 addEventListener("hashchange", () => { route.value = parse(); });

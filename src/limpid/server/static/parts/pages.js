@@ -15,6 +15,10 @@ export const PAGES = {
     title: "attention", load: () => import("../attention/page.js").then((m) => m.AttentionPage), sheets: ["attention"],
     keys: [["/", "attention.keys.text"], ["← → ↑ ↓", "attention.keys.heads"], ["Enter", "attention.keys.enter"], ["← → ↑ ↓", "attention.keys.cell"], ["+ −", "attention.keys.zoom"], ["Esc", "attention.keys.back"]],
   },
+  steps: {
+    title: "steps", load: () => import("../steps/page.js").then((m) => m.StepsPage), sheets: ["steps"],
+    keys: [["/", "steps.keys.text"], ["J", "steps.keys.on"], ["K", "steps.keys.back"], ["← →", "steps.keys.cells"], ["Enter", "steps.keys.work"]],
+  },
 };
 
 /** @type {import("@preact/signals").Signal<Record<string, any>>} what has come: components by name, or the failure */
