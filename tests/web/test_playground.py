@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
+from tests.server.conftest import served
 from tests.web.conftest import Visit
 from tests.web.test_chat import wait_until
 from tests.web.test_pages import serious
@@ -256,6 +257,18 @@ def test_a_lost_lesson_can_be_had_again(visit: Callable[..., Visit]) -> None:
     expect(page.locator("[data-set=gauss]")).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="One epoch").click()
     at_epoch(page, 1)
+
+
+def test_behind_a_key(visit: Callable[..., Visit], talker_run: Path) -> None:
+    with served([talker_run], key="schlüssel 7") as own:
+        one = visit(own.url)
+        page = one.page
+        page.goto(f"{own.url}/#/playground?seed=0.3")
+        page.get_by_label("API key").fill("schlüssel 7")
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="One epoch").click()
+        at_epoch(page, 1)
+        one.errors = [error for error in one.errors if "401" not in error]
 
 
 @pytest.mark.parametrize(("language", "theme"), [("zh-CN", "dark"), ("en-US", "light")])

@@ -5,6 +5,7 @@ import { t } from "../lib/i18n.js";
 import { digits } from "../lib/format.js";
 import { css } from "../lib/colors.js";
 import { fieldColors, fieldOfBytes, fitted, lineColor, stretch } from "../lib/field.js";
+import { savePicture } from "../lib/save.js";
 import { useWidth } from "../lib/width.js";
 import { IconButton } from "../parts/icons.js";
 import { ACTIVATIONS } from "./controls.js";
@@ -53,6 +54,7 @@ export function Net() {
   return html`<section class="play-net" aria-labelledby="play-net">
     <header><h2 id="play-net">${t("play.net")}</h2>
       ${shows("numHiddenLayers") && html`<span class="play-count"><${IconButton} name="minus" label=${t("play.lessLayers")} disabled=${sizes.length === 2} onClick=${() => change(layered(-1))} /><output>${t("play.layers", { n: sizes.length - 2 })}</output><${IconButton} name="add" label=${t("play.moreLayers")} disabled=${sizes.length - 2 >= MOST_LAYERS} onClick=${() => change(layered(1))} /></span>`}
+      <span class="grow"></span><${IconButton} name="out" label=${t("play.netPng")} onClick=${() => savePicture("net.png", canvas.current)} />
     </header>
     <div class="play-canvas" ref=${box} tabindex="0" role="group" aria-label=${t("play.netWhat")}><div style=${{ position: "relative", width: `${plan.width}px`, height: `${plan.height}px` }}>
       <canvas ref=${canvas} aria-hidden="true" style=${{ width: `${plan.width}px`, height: `${plan.height}px`, cursor: card && !card.open ? "pointer" : "" }}

@@ -5,7 +5,7 @@ import { number, t } from "../lib/i18n.js";
 import { css } from "../lib/colors.js";
 import { digits, percent } from "../lib/format.js";
 import { dots, fieldColors, fieldOf, fitted, stretch } from "../lib/field.js";
-import { csv, save } from "../lib/save.js";
+import { csv, save, savePicture } from "../lib/save.js";
 import { useWidth } from "../lib/width.js";
 import { IconButton } from "../parts/icons.js";
 import { drawCurves } from "./chart.js";
@@ -56,7 +56,7 @@ function Map() {
   const point = (event) => { const edge = canvas.current.getBoundingClientRect(); setAt([(event.clientX - edge.left) / edge.width, (event.clientY - edge.top) / edge.height]); };
   const cell = at && now && now.map[Math.min(now.side - 1, Math.floor(at[1] * now.side)) * now.side + Math.min(now.side - 1, Math.floor(at[0] * now.side))];
   return html`<figure class="play-map" ref=${box}>
-    <figcaption><b data-shown=${one ? `${one.layer}.${one.neuron}` : "output"}>${name}</b><span class="soft">${at && now ? `x₁ ${(12 * at[0] - 6).toFixed(1)}, x₂ ${(6 - 12 * at[1]).toFixed(1)}: ${digits(cell)}` : ""}</span></figcaption>
+    <figcaption><b data-shown=${one ? `${one.layer}.${one.neuron}` : "output"}>${name}</b><span class="soft">${at && now ? `x₁ ${(12 * at[0] - 6).toFixed(1)}, x₂ ${(6 - 12 * at[1]).toFixed(1)}: ${digits(cell)}` : ""}</span><${IconButton} name="out" label=${t("play.mapPng")} onClick=${() => savePicture("map.png", canvas.current)} /></figcaption>
     <div class="plane" style=${{ "--size": `${size}px` }}><span class="y">6</span><span class="y low">−6</span><canvas ref=${canvas} role="img" aria-label=${t("play.mapWhat", { name, n: number(train) })} style=${{ width: `${size}px`, height: `${size}px` }} onPointerMove=${point} onPointerLeave=${() => setAt(null)}></canvas><span class="x">−6</span><span class="x mid">x₁</span><span class="x high">6</span><span class="y mid">x₂</span></div>
     <p class="play-scale" aria-hidden="true"><span>−1</span><i></i><span>0</span><i class="high"></i><span>1</span></p>
   </figure>`;
