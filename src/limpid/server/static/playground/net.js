@@ -33,10 +33,8 @@ function links(plan, inputs) {
 
 export function Net() {
   const { sizes, activations } = state.value, own = settings.value, [box, width] = useWidth(0), canvas = useRef(null), [card, setCard] = useState(null);
-  const plan = layout(sizes, Math.max(width, 280)), lines = links(plan, own.inputs), now = picture.value, small = features.value;
-  useEffect(() => { if (width) paint(canvas.current, plan, lines, now, sizes, small, own); });
+  const plan = layout(sizes, Math.max(width, 280)), lines = links(plan, own.inputs);
   useEffect(() => { setCard(null); }, [sizes.join()]);
-  const value = (one) => now?.parameters[place(sizes, one.layer, one.neuron, one.source)];
   const hit = (event) => {
     const edge = canvas.current.getBoundingClientRect(), x = event.clientX - edge.left, y = event.clientY - edge.top;
     const bias = plan.layers.flatMap((nodes, layer) => nodes.map((one, neuron) => ({ layer, neuron, source: null, x: one.x - 5, y: one.y + BOX - 3 }))).find((one) => Math.hypot(one.x - x, one.y - y) < 9);
@@ -58,7 +56,7 @@ export function Net() {
     </header>
     <div class="play-canvas" ref=${box} tabindex="0" role="group" aria-label=${t("play.netWhat")}><div style=${{ position: "relative", width: `${plan.width}px`, height: `${plan.height}px` }}>
       <canvas ref=${canvas} aria-hidden="true" style=${{ width: `${plan.width}px`, height: `${plan.height}px`, cursor: card && !card.open ? "pointer" : "" }}
-        onPointerMove=${(event) => { if (!card?.open) setCard(hit(event)); }} onPointerLeave=${() => { if (!card?.open) setCard(null); }} onClick=${(event) => { const one = hit(event); setCard(one && { ...one, open: true }); }}></canvas>
+        onPointerMove=${(event) => { if (!card?.open) setCard(hit(event)); }} onPointerLeave=${() => { if (!card?.open) setCard(null); }} onClick=${(event) => { const one = hit(event); setCard(one && { ...one, open: true }); }}></canvas>${width > 0 && html`<${Paint} canvas=${canvas} plan=${plan} lines=${lines} />`}
       ${FEATURES.map((one, n) => html`<button type="button" key=${one} class="play-node input" data-feature=${one} style=${at(plan.inputs[n])} aria-pressed=${own.inputs.includes(one)} aria-label=${t("play.input", { name: LABELS[one] })} title=${LABELS[one]}
         onClick=${() => toggleInput(one)} onPointerEnter=${() => look(-1, n)} onPointerLeave=${() => lookBack()} onFocus=${() => look(-1, n)} onBlur=${() => lookBack()}></button>
         <span class=${own.inputs.includes(one) ? "play-label" : "play-label off"} aria-hidden="true" style=${{ left: 0, width: `${LEFT - 8}px`, top: `${plan.inputs[n].y + 7}px` }}>${LABELS[one]}</span>`)}
@@ -68,7 +66,7 @@ export function Net() {
           <select aria-label=${t("play.activationOf", { layer: layer + 1 })} value=${activations[layer]} onChange=${(event) => change({ activations: each(wanted()).map((old, i) => (i === layer ? event.target.value : old)) })}>${ACTIVATIONS.map((one) => html`<option value=${one} selected=${one === activations[layer]}>${t(`play.fn.${one}`)}</option>`)}</select></div>`}
         ${nodes.map((one, neuron) => html`<button type="button" key=${`${layer}.${neuron}`} class="play-node" data-neuron=${`${layer}.${neuron}`} style=${at(one)} aria-expanded=${same(picked.value, layer, neuron)} aria-label=${name(layer, neuron)} title=${name(layer, neuron)}
           onClick=${() => pickNeuron(layer, neuron)} onPointerEnter=${() => look(layer, neuron)} onPointerLeave=${() => lookBack()} onFocus=${() => look(layer, neuron)} onBlur=${() => lookBack()}></button>`)}`)}
-      ${card && html`<${Card} card=${card} value=${value(card)} width=${plan.width} close=${() => setCard(null)} />`}
+      ${card && html`<${Card} card=${card} width=${plan.width} close=${() => setCard(null)} />`}
     </div></div>
     ${picked.value && html`<${Numbers} name=${name(picked.value.layer, picked.value.neuron)} />`}
   </section>`;
@@ -93,6 +91,13 @@ function height({ y1, y2 }, share) {
   for (let i = 0; i < 12; i++) { const s = (low + high) / 2, x = 1.5 * s * (1 - s) * (1 - s) + 1.5 * s * s * (1 - s) + s * s * s; if (x < share) low = s; else high = s; }
   const s = (low + high) / 2;
   return y1 + (y2 - y1) * (3 * s * s * (1 - s) + s * s * s);
+}
+
+/** Paints every picture that comes; the rest of the net is not touched for it. */
+function Paint({ canvas, plan, lines }) {
+  const now = picture.value, own = settings.value, small = features.value, colors = fieldColors.value, chosen = [picked.value, looked.value], { sizes } = state.value;
+  useEffect(() => { paint(canvas.current, plan, lines, now, sizes, small, own); }, [plan, now, small, own, colors, ...chosen]);
+  return null;
 }
 
 function paint(canvas, plan, lines, now, sizes, small, own) {
@@ -130,7 +135,8 @@ function paint(canvas, plan, lines, now, sizes, small, own) {
 }
 
 /** The value of what the pointer is at; a click makes it a field. */
-function Card({ card, value, width, close }) {
+function Card({ card, width, close }) {
+  const value = picture.value?.parameters[place(state.value.sizes, card.layer, card.neuron, card.source)];
   const field = useRef(null);
   useEffect(() => { if (card.open) field.current?.select(); }, [card.open]);
   const label = t(card.source === null ? "play.bias" : "play.weight");
