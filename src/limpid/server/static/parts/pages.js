@@ -3,13 +3,22 @@ import { signal } from "@preact/signals";
 
 /**
  * A page by the name in its address. title: a key of i18n/en.js. load: its component. sheets: of css/, beside those of
- * index.html. menu: it has a column at the left.
- * @type {Record<string, {title: string, load: () => Promise<any>, sheets?: string[], menu?: boolean}>}
+ * index.html. menu: it has a column at the left. keys: what they do there, [key, text's key].
+ * @type {Record<string, {title: string, load: () => Promise<any>, sheets?: string[], menu?: boolean, keys?: [string, string][]}>}
  */
 export const PAGES = {
-  chat: { title: "chat", load: () => import("../chat/page.js").then((m) => m.ChatPage), menu: true },
-  attention: { title: "attention", load: () => import("../attention/page.js").then((m) => m.AttentionPage), sheets: ["attention"] },
-  playground: { title: "playground", load: () => import("../playground/page.js").then((m) => m.PlaygroundPage), sheets: ["playground"] },
+  chat: {
+    title: "chat", load: () => import("../chat/page.js").then((m) => m.ChatPage), menu: true,
+    keys: [["/", "keys.say"], ["Enter", "keys.send"], ["Shift+Enter", "keys.line"], ["Esc", "keys.stop"], ["Alt+N", "keys.new"], ["← →", "keys.token"], ["↑ ↓", "keys.alternative"], ["Enter", "keys.fork"], ["Alt+I", "keys.panel"]],
+  },
+  attention: {
+    title: "attention", load: () => import("../attention/page.js").then((m) => m.AttentionPage), sheets: ["attention"],
+    keys: [["/", "attention.keys.text"], ["← → ↑ ↓", "attention.keys.heads"], ["Enter", "attention.keys.enter"], ["← → ↑ ↓", "attention.keys.cell"], ["+ −", "attention.keys.zoom"], ["Esc", "attention.keys.back"]],
+  },
+  playground: {
+    title: "playground", load: () => import("../playground/page.js").then((m) => m.PlaygroundPage), sheets: ["playground"],
+    keys: [["P", "play.keys.run"], ["S", "play.keys.step"], ["Enter", "play.keys.open"], ["Esc", "play.keys.back"]],
+  },
   perceptron: { title: "perceptron", load: () => import("../perceptron/page.js").then((m) => m.PerceptronPage), sheets: ["playground", "perceptron"] },
 };
 

@@ -145,13 +145,22 @@ function Card({ card, width, close }) {
     ${card.open ? html`<input ref=${field} aria-label=${label} inputmode="decimal" value=${digits(value ?? 0)} onKeyDown=${(event) => { if (event.key === "Enter") done(event); if (event.key === "Escape") { event.stopPropagation(); close(); } }} onBlur=${close} />` : html`<b>${digits(value ?? 0)}</b><small class="soft">${t("play.clickToEdit")}</small>`}</div>`;
 }
 
+/** Close the neuron that is open; the focus goes back to it. */
+export function closeNeuron() {
+  if (!picked.value) return;
+  const { layer, neuron } = picked.value;
+  picked.value = null;
+  look(null);
+  document.querySelector(`[data-neuron="${layer}.${neuron}"]`)?.focus();
+}
+
 /** All numbers that come into one neuron. */
 function Numbers({ name }) {
   const { layer, neuron } = picked.value, { sizes, activations } = state.value, values = picture.value?.parameters, own = settings.value;
   if (!values) return null;
   const from = (source) => (layer === 0 ? LABELS[FEATURES.filter((one) => own.inputs.includes(one))[source]] : t("play.neuronName", { layer, neuron: source + 1 }));
   const row = (source) => html`<label key=${String(source)}><span>${source === null ? t("play.bias") : from(source)}</span><${Field} name=${`${layer}.${neuron}.${source ?? "bias"}`} value=${values[place(sizes, layer, neuron, source)]} set=${(number) => edit(layer, neuron, source, number)} /></label>`;
-  return html`<div class="play-numbers" role="group" aria-label=${name}><header><h3>${name} <small class="soft">${t(`play.fn.${activations[layer]}`)}</small></h3><${IconButton} name="close" label=${t("close")} onClick=${() => { const { layer: l, neuron: n } = picked.value; picked.value = null; look(null); document.querySelector(`[data-neuron="${l}.${n}"]`)?.focus(); }} /></header>
+  return html`<div class="play-numbers" role="group" aria-label=${name}><header><h3>${name} <small class="soft">${t(`play.fn.${activations[layer]}`)}</small></h3><${IconButton} name="close" label=${t("close")} onClick=${closeNeuron} /></header>
     <p class="soft note">${t("play.numbers.what")}</p><div>${row(null)}${Array.from({ length: sizes[layer] }, (_, source) => row(source))}</div></div>`;
 }
 

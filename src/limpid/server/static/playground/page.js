@@ -9,7 +9,7 @@ import { IconButton } from "../parts/icons.js";
 import { Code } from "./code.js";
 import { Controls, toggle } from "./controls.js";
 import { Data } from "./data.js";
-import { Net } from "./net.js";
+import { closeNeuron, Net } from "./net.js";
 import { Notes } from "./notes.js";
 import { Output } from "./output.js";
 import { Own } from "./own.js";
@@ -38,6 +38,7 @@ export function PlaygroundPage() {
 function shortcuts(event) {
   if (/^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]") || !state.value) return;
   if (event.key.toLowerCase() === "p") { event.preventDefault(); toggle(); }
+  if (event.key === "Escape") closeNeuron();
   if (event.key.toLowerCase() === "s") { event.preventDefault(); say({ do: "step" }); }
 }
 
