@@ -23,6 +23,8 @@ PAGES = [
     "#/attention?model=talker&layer=1&head=2&view=lines&heads=0,2",
     "#/attention?model=talker&layer=1&head=2&row=9&view=neuron",
     "#/steps/attn.pattern?model=talker&text=%E5%BA%8A%E5%89%8D%20the%20cat%20sat&head=1",
+    "#/playground?dataset=spiral&networkShape=8,8&sinX=true&showTestData=true&seed=1",
+    "#/perceptron?weights=8,4,-2&threshold=6",
 ]
 """The address of every page, in a state that shows it at work."""
 LOOKS = [("zh-CN", "dark"), ("zh-CN", "light"), ("en-US", "dark")]

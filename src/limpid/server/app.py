@@ -19,6 +19,7 @@ from limpid.server import chat, completions
 from limpid.server.answer import Left
 from limpid.server.assets import add_app
 from limpid.server.errors import ApiError, bad_request, context_exceeded, for_status
+from limpid.server.lessons import add_lessons
 from limpid.server.metrics import CONTENT_TYPE
 from limpid.server.models import ModelCard, ServedModel
 from limpid.server.openapi import ERRORS, description
@@ -55,6 +56,7 @@ def make_app(state: State) -> FastAPI:
     _token_routes(app, state)
     table = description(app)
     add_own_api(app, state)
+    add_lessons(app, state)
     add_app(app)
 
     @app.get("/openapi.json", include_in_schema=False)

@@ -6,6 +6,7 @@ may post to it (Origin tells), or make its own name point to it (DNS rebinding; 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import ipaddress
@@ -28,6 +29,8 @@ OPEN_FOLDER = "/static/"
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 HEAD_BYTES = 32 * 1024
 """The most that a request's address and headers may take."""
+KEY_PROTOCOL = "limpid.key."
+"""Before the key, in base64url without padding."""
 _METHODS = "GET, POST, OPTIONS"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 log = logging.getLogger("limpid.server")
@@ -67,8 +70,10 @@ class Guard:
         self._origins = {origin.rstrip("/").lower() for origin in origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            return await self._connect(scope, receive, send)
         if scope["type"] != "http":
-            return
+            return None
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
@@ -91,6 +96,21 @@ class Guard:
             scope["method"], ascii(scope["path"])[1:-1], exchange.status,
             1e3 * (time.perf_counter() - began), request_id,
         )  # fmt: skip
+        return None
+
+    async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A WebSocket, which passes the same test; a browser's page sends its key as a subprotocol."""
+        try:
+            self._admit(scope, Headers(scope=scope))
+        except ApiError as error:
+            self._count(error.status)
+            head = {"type": "websocket.http.response.start", "status": error.status,
+                    "headers": [(b"content-type", b"application/json")]}  # fmt: skip
+            await send(head)
+            await send({"type": "websocket.http.response.body", "body": error.encoded()})
+            return
+        self._count(101)
+        await self._app(scope, receive, send)
 
     def _admit(self, scope: Scope, headers: Headers) -> None:
         """Raise ApiError 431, 403 or 401 for who may not ask."""
@@ -107,9 +127,9 @@ class Guard:
                 403, f"Pages of {headers['origin'][:100]!r} may not ask here; --allow-origin adds one.",
                 code="origin_not_allowed",
             )  # fmt: skip
-        if self._key is None or scope["method"] == "OPTIONS" or _is_open(scope["path"]):
+        if self._key is None or scope.get("method") == "OPTIONS" or _is_open(scope["path"]):
             return
-        given = headers.getlist("authorization")
+        given = headers.getlist("authorization") or _keys_of(scope)
         kind, _, key = (given[0] if len(given) == 1 else "").partition(" ")
         right = hmac.compare_digest(_digest(key.strip().encode("utf-8", "replace")), self._key)
         if kind.lower() != "bearer" or not right:
@@ -164,6 +184,19 @@ class _Exchange:
         """Send an error, unless a response has begun already; that one just ends."""
         if not self.status:
             await self.answer(error.status, error.encoded(), error.headers)
+
+
+def _keys_of(scope: Scope) -> list[str]:
+    """The key among a WebSocket's subprotocols, as an Authorization header would say it: a page cannot send headers."""
+    for name in scope.get("subprotocols", ()):
+        if name.startswith(KEY_PROTOCOL):
+            coded = name.removeprefix(KEY_PROTOCOL)
+            try:
+                key = base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4)).decode("utf-8", "replace")
+            except ValueError:
+                key = ""
+            return [f"Bearer {key}"]
+    return []
 
 
 def _is_open(path: str) -> bool:

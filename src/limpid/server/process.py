@@ -19,10 +19,12 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from limpid.core.errors import LimpidError
 from limpid.server.errors import ApiError
 from limpid.server.guard import HEAD_BYTES
+from limpid.server.lessons import MAX_MESSAGE_BYTES
 from limpid.server.state import State
 
 HEAD_SECONDS = 10.0
@@ -79,8 +81,9 @@ class Server(uvicorn.Server):
     def __init__(self, app: ASGIApp, state: State, *, drain_seconds: float) -> None:
         super().__init__(
             uvicorn.Config(
-                app, http=Protocol, ws="none", loop="asyncio", lifespan="off", log_config=None, access_log=False,
-                server_header=False, h11_max_incomplete_event_size=HEAD_BYTES, timeout_keep_alive=IDLE_SECONDS,
+                app, http=Protocol, ws=Sockets, ws_max_size=MAX_MESSAGE_BYTES, ws_per_message_deflate=False,
+                loop="asyncio", lifespan="off", log_config=None, access_log=False, server_header=False,
+                h11_max_incomplete_event_size=HEAD_BYTES, timeout_keep_alive=IDLE_SECONDS,
                 timeout_graceful_shutdown=3,
             )
         )  # fmt: skip
@@ -137,6 +140,15 @@ class Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+class Sockets(WebSocketsSansIOProtocol):
+    """WebSockets, of which a refusal with a status of its own is no error in the log."""
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True
 
 
 class Protocol(H11Protocol):

@@ -9,7 +9,8 @@ export class Failure extends Error {
   constructor(status, message, code) { super(message); this.status = status; this.code = code; }
 }
 
-const key = () => sessionStorage.getItem("limpid.key");
+/** The key that this tab knows, or null. */
+export const key = () => sessionStorage.getItem("limpid.key");
 /** Remember the key for as long as this tab lives. */
 export function useKey(text) { sessionStorage.setItem("limpid.key", text); keyWanted.value = false; }
 

@@ -19,6 +19,11 @@ export const PAGES = {
     title: "steps", load: () => import("../steps/page.js").then((m) => m.StepsPage), sheets: ["steps"],
     keys: [["/", "steps.keys.text"], ["J", "steps.keys.on"], ["K", "steps.keys.back"], ["← →", "steps.keys.cells"], ["Enter", "steps.keys.work"]],
   },
+  playground: {
+    title: "playground", load: () => import("../playground/page.js").then((m) => m.PlaygroundPage), sheets: ["playground"],
+    keys: [["P", "play.keys.run"], ["S", "play.keys.step"], ["Enter", "play.keys.open"], ["Esc", "play.keys.back"]],
+  },
+  perceptron: { title: "perceptron", load: () => import("../perceptron/page.js").then((m) => m.PerceptronPage), sheets: ["playground", "perceptron"] },
 };
 
 /** @type {import("@preact/signals").Signal<Record<string, any>>} what has come: components by name, or the failure */
