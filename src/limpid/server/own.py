@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from limpid import __version__
 from limpid.server.chats import Chats
+from limpid.server.embeddings import add_embeddings
 from limpid.server.errors import ApiError, bad_request
 from limpid.server.models import ServedModel
 from limpid.server.requests import Body
@@ -47,6 +48,7 @@ def add_own_api(app: FastAPI, state: State) -> None:
     """The routes of the page's own API."""
     _add_models(app, state)
     _add_chats(app, state)
+    add_embeddings(app, state)
 
 
 def _add_models(app: FastAPI, state: State) -> None:
