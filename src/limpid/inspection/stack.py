@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
-from limpid.inspection.matrices import Inside, Stage, head_count, mask_of, matrix
+from limpid.inspection.matrices import Inside, Stage, head_count, mask_of, matrix, pooled
 from limpid.inspection.points import Point, block_points
 from limpid.inspection.twin import Edit, Kept, Watch, attentions
 
@@ -75,6 +76,13 @@ class Stack:
         for head in range(1, count):
             total += matrix(inside, kind, head, mask=mask)
         return total / count
+
+    def pooled(self, layer: int, size: int, kind: str = "attn", how: Literal["max", "mean"] = "max") -> Tensor:
+        """(H, h, w): every head of a layer, pooled to at most ``size`` a side."""
+        inside = self.inside(layer)
+        mask = mask_of(inside, kind)
+        heads = range(head_count(inside, kind))
+        return torch.stack([pooled(matrix(inside, kind, head, mask=mask), size, how) for head in heads])
 
     def run(self, edits: Mapping[int, Mapping[str, Edit]], memory: Tensor | None = None) -> Tensor:
         """(T, D) behind the last block, with edits by layer and name made on the way; before the norm.

@@ -18,6 +18,10 @@ from limpid.models.model import Model
 from limpid.text.tokenizer import Tokenizer
 
 
+class TooLong(LimpidError):
+    """A text of more tokens than the context."""
+
+
 class Subject(NamedTuple):
     """The twin that is looked at, the dtype of its activations, and the model it is the twin of."""
 
@@ -141,7 +145,7 @@ def _ids(
             raise LimpidError("there are no token ids; there is nothing to trace. Give at least one.")
     context, rows = model.config.context, model.embedding.weight.shape[0]
     if len(ids) > context:
-        raise LimpidError(
+        raise TooLong(
             f"the {what} has {len(ids):,} tokens and this model reads at most {context:,}: "
             f"it is {len(ids) - context:,} tokens too long; shorten it."
         )

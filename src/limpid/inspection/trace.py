@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from limpid.core.errors import LimpidError, did_you_mean
-from limpid.inspection.matrices import Stage, as_bytes, pooled, rolled_out
+from limpid.inspection.matrices import Stage, as_bytes, rolled_out
 from limpid.inspection.points import norm_scale
 from limpid.inspection.stack import Stack
 from limpid.inspection.subject import Subject, first_pass, what_enters
@@ -158,26 +158,20 @@ class Trace:
         return _array(found[0] if head is not None else found)
 
     def thumbnails(
-        self, size: int = 64, *, kind: str = "attn", stack: str | None = None, how: Literal["max", "mean"] = "max"
-    ) -> npt.NDArray[np.uint8]:
+        self, size: int = 64, *, layer: int | None = None, kind: str = "attn", stack: str | None = None,
+        how: Literal["max", "mean"] = "max",
+    ) -> npt.NDArray[np.uint8]:  # fmt: skip
         """Every head at a glance: (L, H, h, w) bytes, h and w at most ``size``; byte / 255 is the weight.
 
-        how: a cell is the largest weight of the part it stands for, or the mean.
+        layer: of this one only, (H, h, w). how: a cell is the largest weight of the part it stands for, or the mean.
         """
         self.check_weights()
         chosen = self.stack(stack)
-        self.check(chosen, 0, 0, kind)
+        self.check(chosen, layer or 0, 0, kind)
         with torch.no_grad():
-            layers = [
-                torch.stack(
-                    [
-                        as_bytes(pooled(chosen.matrix(layer, head, kind), size, how))
-                        for head in range(chosen.heads(kind))
-                    ]
-                )
-                for layer in range(len(chosen))
-            ]
-        found: npt.NDArray[np.uint8] = torch.stack(layers).cpu().numpy()
+            wanted = range(len(chosen)) if layer is None else [layer]
+            layers = torch.stack([as_bytes(chosen.pooled(number, size, kind, how)) for number in wanted])
+        found: npt.NDArray[np.uint8] = (layers if layer is None else layers[0]).cpu().numpy()
         return found
 
     def rollout(self, *, stack: str | None = None) -> Floats:

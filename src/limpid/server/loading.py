@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from limpid.models.model import Model
 from limpid.parallel.environment import pick_device
 from limpid.parallel.hardware import keep_memory
 from limpid.server.decoding import DecoderModel, EngineRunner
+from limpid.server.insides import fingerprint_of
 from limpid.server.memory import fitting_rows, free_bytes
 from limpid.server.metrics import Metrics
 from limpid.server.models import ServedModel
@@ -123,7 +123,7 @@ def make_ready(opened: Opened, loop: asyncio.AbstractEventLoop, metrics: Metrics
     about: dict[str, Any] = {
         "context": opened.context,
         "created": int(sums.stat().st_mtime),
-        "fingerprint": f"fp_{hashlib.sha256(sums.read_bytes()).hexdigest()[:12]}",
+        "fingerprint": fingerprint_of(sums.read_bytes()),
     }
     numbers = metrics.of(opened.name)
     if isinstance(model, EncoderDecoder):

@@ -13,6 +13,7 @@ from limpid import __version__
 from limpid.server.chats import Chats
 from limpid.server.embeddings import add_embeddings
 from limpid.server.errors import ApiError, bad_request
+from limpid.server.looking import add_looking
 from limpid.server.models import ServedModel
 from limpid.server.requests import Body
 from limpid.server.state import State, read_fields, read_model_body, read_table
@@ -48,6 +49,7 @@ def add_own_api(app: FastAPI, state: State) -> None:
     """The routes of the page's own API."""
     _add_models(app, state)
     _add_chats(app, state)
+    add_looking(app, state)
     add_embeddings(app, state)
 
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from limpid.server.body import parse, read_body
 from limpid.server.chats import Chats
 from limpid.server.errors import for_validation, unavailable
+from limpid.server.insides import Insides
 from limpid.server.metrics import Metrics
 from limpid.server.models import Catalogue, ServedModel
 from limpid.server.requests import Body, ModelBody
@@ -25,13 +26,14 @@ _LONG = 64 * 2**10
 
 class State:
     """What the endpoints share. models: None until they are loaded. draining: nothing new is taken.
-    chats: the history of the page, where one is kept."""
+    chats: the history of the page, where one is kept. insides: what is looked into."""
 
     def __init__(self, *, max_body_bytes: int = MAX_BODY_BYTES, chats: Chats | None = None) -> None:
         self.models: Catalogue | None = None
         self.metrics = Metrics()
         self.max_body_bytes = max_body_bytes
         self.chats = chats
+        self.insides = Insides()
         self.draining = False
 
     def ready(self) -> Catalogue:

@@ -14,12 +14,13 @@ const key = () => sessionStorage.getItem("limpid.key");
 export function useKey(text) { sessionStorage.setItem("limpid.key", text); keyWanted.value = false; }
 
 /**
+ * The response; an answer that is an error is thrown as a Failure.
  * @param {string} method
  * @param {string} path
  * @param {unknown} [body]
  * @param {AbortSignal} [signal]
  */
-async function ask(method, path, body, signal) {
+export async function ask(method, path, body, signal) {
   const headers = {};
   if (key()) headers.authorization = `Bearer ${key()}`;
   if (body !== undefined) headers["content-type"] = "application/json";
