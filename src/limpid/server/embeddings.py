@@ -23,6 +23,7 @@ from limpid.inspection.projection import Projection, missing
 from limpid.inspection.token_vectors import cosines, nearest_tokens
 from limpid.server.errors import bad_request
 from limpid.server.requests import Body, ModelBody
+from limpid.server.slices import raw
 from limpid.server.state import State, read_model_body
 from limpid.server.stream import Json, in_thread
 from limpid.server.table_maps import MapMaker
@@ -114,7 +115,7 @@ def add_embeddings(app: FastAPI, state: State) -> None:
     route("near", NearBody, lambda tables, body: Json(_near(tables, body)))
     route("analogy", AnalogyBody, lambda tables, body: Json(_analogy(tables, body)))
     route("rows", RowsBody, lambda tables, body: Json(_rows(tables, body)))
-    route("positions", PositionsBody, lambda tables, body: _matrix(_positions(tables, body)))
+    route("positions", PositionsBody, lambda tables, body: raw(_positions(tables, body)))
 
 
 def _about(tables: OpenTables) -> dict[str, Any]:
@@ -158,7 +159,7 @@ def _search(tables: OpenTables, body: SearchBody) -> dict[str, Any]:
     tokenizer = tables.tokenizer
     found = _matching(tables, body.search, body.count)
     word: list[int] | None = None
-    if not body.search.startswith("#"):
+    if not body.search.startswith(("#", "<")):
         try:
             word = tables.words(body.table).tokens(body.search)
         except LimpidError:  # the vocabulary does not know it, which is no fault of a search
@@ -258,8 +259,9 @@ def _matching(tables: OpenTables, search: str, count: int) -> list[int]:
         return _known(tables, [int(search[1:][:12])])
     if search.startswith("<") and search.endswith(">"):
         try:
-            raw = bytes.fromhex(search[1:-1].replace("0x", " "))
-            return [i for i in tables.by_frequency.tolist() if raw and tokenizer.token_bytes(i).startswith(raw)][:count]
+            prefix = bytes.fromhex(search[1:-1].replace("0x", " "))
+            begun = [i for i in tables.by_frequency.tolist() if tokenizer.token_bytes(i).startswith(prefix)]
+            return begun[:count] if prefix else []
         except ValueError:
             pass  # a control token, <|end|>
     needle = search.lower()
@@ -284,10 +286,3 @@ def _tokens(tables: OpenTables, ids: Sequence[int]) -> list[dict[str, Any]]:
 
 def _numbers(values: npt.NDArray[Any]) -> list[float]:
     return [float(value) for value in values]
-
-
-def _matrix(values: Floats) -> Response:
-    """Raw float32, little-endian, row by row; ``x-shape`` says how many rows and columns."""
-    rows, columns = values.shape
-    raw = np.ascontiguousarray(values, dtype="<f4").tobytes()
-    return Response(raw, headers={"content-type": "application/octet-stream", "x-shape": f"{rows},{columns}"})

@@ -66,6 +66,7 @@ export async function ask(to, path, body, until = null) {
     for (;;) {
       const value = await api("POST", `/api/embeddings/${path}`, body);
       if (!kept()) return;
+      remember(body.model, [...(value.tokens?.map ? value.tokens : []), ...(value.near ?? []), ...(value.of ?? []), ...(value.items ?? []).flatMap((one) => one.tokens)]);
       if (until === null || until(value)) { to.value = { key, value, body }; return; }
       await new Promise((done) => setTimeout(done, 300));
       if (!kept()) return;
@@ -74,6 +75,13 @@ export async function ask(to, path, body, until = null) {
     if (kept()) to.value = { key, failure, body };
   }
 }
+
+/** Tokens by model and id, of all that was answered: so that a pin has its name. */
+const names = new Map();
+function remember(model, tokens) { for (const one of tokens) if (one?.bytes !== undefined) names.set(`${model} ${one.id}`, one); }
+/** @returns {Token | undefined} */
+export const tokenOf = (id) => names.get(`${state.value.model} ${id}`);
+
 export function forget(to) { newest.delete(to); to.value = null; }
 
 export function loadAbout() {
@@ -107,9 +115,10 @@ export function loadAnalogy() {
   if (a && b && c) ask(analogy, "analogy", { model, table: table(), a, b, c, count: 10 });
   else forget(analogy);
 }
+/** Asked for by the view of rows, and for the names of pins that nothing else has told. */
 export function loadRows() {
-  const { model, chosen, pins } = state.value;
-  if (!facts()) return;
+  const { model, chosen, pins, view } = state.value;
+  if (!facts() || (view !== "vectors" && pins.every((one) => one.id === undefined || tokenOf(one.id)))) return;
   const items = [...pins, ...(chosen && !pins.some((one) => same(one, chosen)) ? [chosen] : [])].slice(-32);
   if (items.length) ask(rows, "rows", { model, table: table(), items });
   else forget(rows);
