@@ -35,7 +35,7 @@ const spelling = (tokens) => tokens.map(shown).join(" · ");
 function Chosen() {
   const { chosen, pins, among, also } = state.value;
   if (!chosen) return html`<section class="inspect-hint"><h2>${t("emb.title")}</h2><p>${t("emb.what")}</p></section>`;
-  const { value, failure } = near.value ?? {};
+  const { value, failure } = near.value && same(near.value.body.of, chosen) ? near.value : {}; // not of another, while this one's comes
   if (failure) return html`<section><p role="alert">${failure.message}</p></section>`;
   if (!value) return html`<section class="emb-wait"></section>`;
   const { of } = value, own = of.length === 1 ? of[0] : null, points = map.value?.value?.tokens;
