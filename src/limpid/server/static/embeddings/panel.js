@@ -45,11 +45,11 @@ function Chosen() {
   return html`<section aria-label=${t("emb.chosen")}>
     <p class=${`big ${own?.special ? "control" : ""}`}><bdi>${chosen.word ?? shown(own)}</bdi></p>
     <p class="emb-of soft">${own ? html`#${own.id}${own.bytes ? ` · ${hex(own.bytes)}` : ""}${own.count !== undefined ? ` · ${t("emb.times", { n: own.count })}` : ""}` : t("emb.meanOf", { parts: spelling(of) })} · ${t("emb.norm", { norm: digits(value.norm) })}</p>
-    <p class="emb-acts"><button type="button" class="plain" aria-pressed=${pinned} onClick=${() => pin(chosen)}><${Icon} name="pin" />${t(pinned ? "emb.unpin" : "emb.pin")}</button>
+    <p class="acts"><button type="button" class="plain" aria-pressed=${pinned} onClick=${() => pin(chosen)}><${Icon} name="pin" />${t(pinned ? "emb.unpin" : "emb.pin")}</button>
       ${!onMap && html`<button type="button" class="plain" onClick=${() => set({ also: [...also, own.id].slice(-32).join(",") })}><${Icon} name="add" />${t("emb.putOn")}</button>`}</p>
     <div class="split"><h3>${t("emb.near")}</h3><div class="modes" role="group" aria-label=${t("emb.among")}>${["tokens", "words"].map((name) => html`<button type="button" key=${name} aria-pressed=${among === name} onClick=${() => set({ among: name === "tokens" ? null : name })}>${t(`emb.among.${name}`)}</button>`)}</div></div>
     <${NearTable} rows=${value.near} />
-    <p class="emb-acts"><button type="button" class="plain" onClick=${csv}>CSV</button><${NearCode} /></p>
+    <p class="acts"><button type="button" class="plain" onClick=${csv}>CSV</button><${NearCode} /></p>
   </section>`;
 }
 
@@ -66,7 +66,7 @@ function Pins() {
   if (!pins.length) return null;
   const label = (one) => one.word ?? (tokenOf(one.id) ? shown(tokenOf(one.id)) : `#${one.id}`);
   return html`<section class="emb-pins"><h3>${t("emb.pins")}</h3><ul>${pins.map((one) => html`<li key=${one.word ?? one.id} class=${chosen && same(one, chosen) ? "here" : ""}><button type="button" class="link" onClick=${() => choose(one)}><bdi>${label(one)}</bdi></button><${IconButton} name="close" label=${t("emb.unpinOne", { token: label(one) })} onClick=${() => pin(one)} /></li>`)}</ul>
-    <p class="emb-acts"><button type="button" class="plain" onClick=${() => set({}, "vectors")}>${t("emb.compare")}</button><button type="button" class="plain" onClick=${() => set({ pins: null })}>${t("emb.unpinAll")}</button></p></section>`;
+    <p class="acts"><button type="button" class="plain" onClick=${() => set({}, "vectors")}>${t("emb.compare")}</button><button type="button" class="plain" onClick=${() => set({ pins: null })}>${t("emb.unpinAll")}</button></p></section>`;
 }
 
 function Analogy() {
@@ -76,5 +76,5 @@ function Analogy() {
     <form onSubmit=${(event) => event.preventDefault()}>${word("a")}<span aria-hidden="true">:</span>${word("b")}<span aria-hidden="true">=</span>${word("c")}<span aria-hidden="true">: ?</span></form>
     ${failure && html`<p role="alert">${failure.message}</p>`}
     ${value && a && b && c && html`${["a", "b", "c"].some((name) => value[name].length > 1) && html`<p class="soft">${["a", "b", "c"].filter((name) => value[name].length > 1).map((name) => `${state.value[name]} = ${spelling(value[name])}`).join("; ")}</p>`}
-      <${NearTable} rows=${value.near} word /><p class="emb-acts"><${AnalogyCode} /></p>`}</section>`;
+      <${NearTable} rows=${value.near} word /><p class="acts"><${AnalogyCode} /></p>`}</section>`;
 }

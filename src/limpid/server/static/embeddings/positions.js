@@ -63,7 +63,7 @@ function Picture({ rotary, one, show, places, place }) {
     <label class="emb-place"><span>${t("emb.atPlace")}</span><input type="range" min="0" max=${n - 1} value=${place} onInput=${(event) => set({ place: event.target.value })} /><output>${place}</output></label>
     ${rotary && html`<${Hands} angles=${angles.subarray(place * cos.shape[1], (place + 1) * cos.shape[1])} place=${place} />`}
     <${Distance} row=${cosines.data.subarray(place * n, (place + 1) * n)} place=${place} />
-    <p class="emb-acts"><button type="button" class="plain" onClick=${() => savePicture(canvas.current, name)}>PNG</button><button type="button" class="plain" onClick=${csv}>CSV</button><${PositionsCode} kind=${one.kind} stack=${one.stack} show=${show} places=${places} /></p>`;
+    <p class="acts"><button type="button" class="plain" onClick=${() => savePicture(canvas.current, name)}>PNG</button><button type="button" class="plain" onClick=${csv}>CSV</button><${PositionsCode} kind=${one.kind} stack=${one.stack} show=${show} places=${places} /></p>`;
 }
 
 /** Each pair as a hand of a clock, turned as far as it is at this place. */

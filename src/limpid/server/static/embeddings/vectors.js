@@ -23,7 +23,7 @@ export function VectorsView() {
       <${Heat} values=${one.row} rows=${1} columns=${width} most=${most} height=${34} label=${t("emb.denseOf", { token: one.name })} rowName=${() => one.name} columnName=${(i) => t("emb.dimension", { i: String(i) })} />
       <details class="as-table"><summary>${t("emb.numbers", { n: width })}</summary><p class="emb-figures mono" tabindex="0">${one.row.map((x) => digits(x)).join("  ")}</p></details></article>`)}
     ${named.length > 1 && html`<div class="emb-cosines"><${Cosines} title=${t("emb.cosines.oneHot")} named=${named} values=${value.one_hot} /><${Cosines} title=${t("emb.cosines.dense")} named=${named} values=${value.dense} /></div>`}
-    <p class="emb-acts"><button type="button" class="plain" onClick=${csv}>CSV</button><${RowsCode} items=${body.items} /></p>
+    <p class="acts"><button type="button" class="plain" onClick=${csv}>CSV</button><${RowsCode} items=${body.items} /></p>
   </section>`;
 }
 

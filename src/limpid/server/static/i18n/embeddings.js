@@ -1,8 +1,6 @@
 // The words of the embeddings page.
 export const words = {
   en: {
-    "code.show": "Show code", "code.title": "The same numbers in Python", "code.what": "This prints what the page shows, from the same checkpoint.",
-    "heat.keys": "Arrow keys go from cell to cell", "heat.point": "Point at a cell to read it.",
     "emb.views": "What to look at", "emb.view.map": "Map", "emb.view.vectors": "One-hot and dense", "emb.view.positions": "Positions",
     "emb.table": "Table", "emb.table.input": "input: embedding", "emb.table.output": "output: unembedding", "emb.tied": "input and output share it", "emb.opening": "Opening the checkpoint …",
     "emb.map": "Map of tokens", "emb.method": "How the plane is made", "emb.pca": "PCA", "emb.tsne": "t-SNE", "emb.umap": "UMAP",
@@ -25,8 +23,6 @@ export const words = {
     "emb.hands": "The pairs at place {place}", "emb.hands.what": "Each hand stands at its pair's angle; at place 0 all point right.", "emb.distance": "How alike the other places are to place {place}", "emb.placeAway": "place {i}, {away} away",
   },
   zh: {
-    "code.show": "看代码", "code.title": "用 Python 得到同样的数", "code.what": "这段代码读同一个检查点，打印的就是页面上的数。",
-    "heat.keys": "方向键逐格移动", "heat.point": "指到一格上看它的数值。",
     "emb.views": "看什么", "emb.view.map": "地图", "emb.view.vectors": "独热与稠密", "emb.view.positions": "位置",
     "emb.table": "矩阵", "emb.table.input": "输入嵌入", "emb.table.output": "输出矩阵", "emb.tied": "输入输出共用", "emb.opening": "正在打开检查点……",
     "emb.map": "词元地图", "emb.method": "怎样压成平面", "emb.pca": "PCA", "emb.tsne": "t-SNE", "emb.umap": "UMAP",

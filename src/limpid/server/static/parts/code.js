@@ -1,9 +1,12 @@
 // "Show code": the Python that prints what the page shows.
 import { useState } from "preact/hooks";
 import { html } from "../lib/html.js";
-import { t } from "../lib/i18n.js";
+import { addWords, t } from "../lib/i18n.js";
 import { Dialog } from "./dialog.js";
 import { Icon } from "./icons.js";
+import { words } from "../i18n/parts.js";
+
+addWords(words);
 
 /** A button that opens the code. `code`: what makes it, when it is wanted. */
 export function CodeButton({ code, label = "" }) {

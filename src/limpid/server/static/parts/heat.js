@@ -1,10 +1,13 @@
 // A matrix as a picture on a canvas: a cell is a rectangle in its value's colour, and pointing at one says its value.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "../lib/html.js";
-import { t } from "../lib/i18n.js";
+import { addWords, t } from "../lib/i18n.js";
 import { digits } from "../lib/format.js";
 import { theme } from "../lib/preferences.js";
 import { largest, shade, signedColours } from "../lib/colours.js";
+import { words } from "../i18n/parts.js";
+
+addWords(words);
 
 /**
  * @param {{values: Float32Array | number[], rows: number, columns: number, most?: number, label: string, rowName: (i: number) => string,

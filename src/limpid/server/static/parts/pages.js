@@ -9,6 +9,7 @@ import { signal } from "@preact/signals";
 export const PAGES = {
   chat: { title: "chat", load: () => import("../chat/page.js").then((m) => m.ChatPage), menu: true },
   embeddings: { title: "embeddings", load: () => import("../embeddings/page.js").then((m) => m.EmbeddingsPage), sheets: ["embeddings"] },
+  runs: { title: "runs", load: () => import("../runs/page.js").then((m) => m.RunsPage), sheets: ["runs"] },
 };
 
 /** @type {import("@preact/signals").Signal<Record<string, any>>} what has come: components by name, or the failure */
