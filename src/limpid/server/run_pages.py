@@ -37,7 +37,7 @@ Name = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class CurvesBody(Body):
-    """The lines ``names`` of ``runs`` (all names where none is given). known: revisions that the page has drawn; a run of
+    """The lines ``names`` of ``runs`` (all where none is given). known: revisions that the page has drawn; a run of
     which nothing is new is left out of the answer."""
 
     runs: Annotated[list[Name], Field(max_length=RUNS)]
