@@ -10,13 +10,14 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from sklearn.decomposition import PCA
 from tests.models.variants import random_decoder
 from tests.server.conftest import Served, served
 
 from limpid.data import token_store
 from limpid.data.document import Document
+from limpid.server.run_folder import RunFolder
 from limpid.text.tokenizer import Tokenizer
 
 
@@ -218,3 +219,22 @@ def test_only_the_servers_own_page_and_clients_of_this_machine_may_ask(own: Serv
         assert client.post("/api/embeddings/about", json={}).status_code == 403
     with httpx.Client(base_url=own.url) as client:
         assert client.post("/api/embeddings/about", content="{}").status_code == 415
+
+
+def test_word_vectors_of_a_run(own: Served, ask: Callable[..., Any], tmp_path: Path, tokenizer: Tokenizer) -> None:
+    run = tmp_path / "words" / "skipgram"
+    run.mkdir(parents=True)
+    (run / "recipe.toml").write_text("# limpid skipgram\n")
+    (run / "tokenizer.json").write_text(tokenizer.to_json())
+    table = np.random.default_rng(0).normal(size=(320, 6)).astype(np.float32)
+    save_file({"embedding": table}, run / "vectors.safetensors")
+    assert "shows no runs" in ask("about", 400, run="words/skipgram")["error"]["message"]
+    own.state.runs = RunFolder(tmp_path)
+    try:
+        about = ask("about", run="words/skipgram")
+        assert (about["rows"], about["width"], about["tables"], about["positions"]) == (320, 6, ["input"], [])
+        (row,) = ask("rows", run="words/skipgram", items=[{"id": 70}])["items"]
+        assert np.allclose(row["row"], table[70], atol=1e-6)
+        assert ask("about", 404, run="../words")["error"]["code"] == "run_not_found"
+    finally:
+        own.state.runs = None

@@ -1,4 +1,4 @@
-"""The page of runs in a browser: curves grow while a training goes on, a stop saves, a resume goes on, recipes differ."""
+"""The page of runs in a browser: curves grow while a training goes on, a stop saves, a resume goes on."""
 
 from __future__ import annotations
 
@@ -73,6 +73,7 @@ def test_overlay_axes_and_the_recipes_that_differ(visit: Callable[..., Visit], r
     page = one.open(LINE)
     page.get_by_label("Draw line/sft with the others").check()
     expect(page.locator("[data-panel=loss] .chart-say .key")).to_have_count(2)
+    expect(page.locator(".diff tbody tr")).to_have_count(2)
     assert page.locator(".diff tbody tr").evaluate_all(
         "all => all.map(x => [...x.children].map(y => y.textContent))"
     ) == [

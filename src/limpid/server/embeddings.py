@@ -40,7 +40,13 @@ Id = Annotated[int, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class TableBody(ModelBody):
+class SourceBody(ModelBody):
+    """run: one of the folder of runs, instead of a served model; one of word vectors as well."""
+
+    run: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+
+
+class TableBody(SourceBody):
     """table: "input", or "output" where that is another one."""
 
     table: str = "input"
@@ -89,7 +95,7 @@ class RowsBody(TableBody):
     items: Annotated[list[Item], Field(min_length=1, max_length=ITEMS)]
 
 
-class PositionsBody(ModelBody):
+class PositionsBody(SourceBody):
     """view: "values" (T, D), or for rotary ones "cos" and "sin" (T, C/2); "cosines" (T, T) between places."""
 
     stack: Literal["decoder", "encoder"] = "decoder"
@@ -101,21 +107,28 @@ def add_embeddings(app: FastAPI, state: State) -> None:
     """The routes of the embeddings page."""
     shelf, maps = TableShelf(), MapMaker()
 
-    def route(path: str, kind: type[ModelBody], work: Callable[[OpenTables, Any], Response]) -> None:
+    def route(path: str, kind: type[SourceBody], work: Callable[[OpenTables, Any], Response]) -> None:
         async def answer(request: Request) -> Response:
             model, body = await read_model_body(state, request, kind)
-            return await in_thread(lambda: work(shelf.open(Path(model.facts["run"])), body))
+            path = Path(model.facts["run"]) if body.run is None else _run(state, body.run)
+            return await in_thread(lambda: work(shelf.open(path), body))
 
         handler: Callable[[Request], Awaitable[Response]] = answer
         app.post(f"/api/embeddings/{path}", include_in_schema=False)(handler)
 
-    route("about", ModelBody, lambda tables, body: Json(_about(tables)))
+    route("about", SourceBody, lambda tables, body: Json(_about(tables)))
     route("map", MapBody, lambda tables, body: Json(_map(tables, body, maps)))
     route("search", SearchBody, lambda tables, body: Json(_search(tables, body)))
     route("near", NearBody, lambda tables, body: Json(_near(tables, body)))
     route("analogy", AnalogyBody, lambda tables, body: Json(_analogy(tables, body)))
     route("rows", RowsBody, lambda tables, body: Json(_rows(tables, body)))
     route("positions", PositionsBody, lambda tables, body: raw(_positions(tables, body)))
+
+
+def _run(state: State, name: str) -> Path:
+    if state.runs is None:
+        raise bad_request("This server shows no runs; name a model.", "run")
+    return state.runs.find(name)
 
 
 def _about(tables: OpenTables) -> dict[str, Any]:

@@ -13,13 +13,13 @@ import { VectorsView } from "./vectors.js";
 addWords(words);
 
 export function EmbeddingsPage() {
-  const own = state.value, here = facts(), failure = about.value?.body?.model === own.model && about.value.failure;
-  useEffect(() => { if (own.model) loadAbout(); }, [own.model]);
+  const own = state.value, here = facts(), failure = (about.value?.body?.run ?? about.value?.body?.model) === (own.run ?? own.model) && about.value.failure;
+  useEffect(() => { if (own.model || own.run) loadAbout(); }, [own.model, own.run]);
   useEffect(() => { if (own.view === "map") loadMap(); }, [here, own.view, own.table, own.method, own.count, own.search, own.unit, own.also.join()]);
   useEffect(() => { loadNear(); }, [here, own.table, JSON.stringify(own.chosen), own.among]);
   useEffect(() => { loadAnalogy(); }, [here, own.table, own.a, own.b, own.c]);
   useEffect(() => { loadRows(); }, [here, own.view, own.table, JSON.stringify([own.chosen, own.pins])]);
-  if (!own.model) return html`<main id="main" class="wait" tabindex="-1"><p>${t("noSpeaker")}</p></main>`;
+  if (!own.model && !own.run) return html`<main id="main" class="wait" tabindex="-1"><p>${t("noSpeaker")}</p></main>`;
   const busy = !failure && (!here || (own.view === "map" && !map.value));
   return html`<div class="emb-page">
     <main id="main" tabindex="-1" aria-label=${t("embeddings")} aria-busy=${busy}>
@@ -33,7 +33,7 @@ export function EmbeddingsPage() {
 
 function Choices() {
   const own = state.value, here = facts();
-  return html`<div class="emb-choices"><label><span>${t("model")}</span><select value=${own.model} onChange=${(event) => set({ m: event.target.value, table: null, t: null, pins: null, also: null, at: null, stack: null, show: null, places: null, place: null })}>${server.value.models.map((one) => html`<option key=${one.name} value=${one.name}>${one.name}</option>`)}</select></label>
+  return html`<div class="emb-choices"><label><span>${t("model")}</span><select value=${own.model ?? ""} onChange=${(event) => set({ m: event.target.value, run: null, table: null, t: null, pins: null, also: null, at: null, stack: null, show: null, places: null, place: null })}>${own.run && html`<option value="">${own.run}</option>`}${server.value.models.map((one) => html`<option key=${one.name} value=${one.name}>${one.name}</option>`)}</select></label>
     ${here?.tables.length > 1 && html`<label><span>${t("emb.table")}</span><select value=${table()} onChange=${(event) => set({ table: event.target.value === "input" ? null : "output", at: null })}>${here.tables.map((one) => html`<option key=${one} value=${one}>${t(`emb.table.${one}`)}</option>`)}</select></label>`}
     ${here && html`<span class="soft">${number(here.tokens)} × ${number(here.width)}${here.tables.length === 1 && here.positions.length ? ` · ${t("emb.tied")}` : ""}</span>`}</div>`;
 }

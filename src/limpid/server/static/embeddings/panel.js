@@ -4,7 +4,7 @@ import { html } from "../lib/html.js";
 import { digits, hex, shown } from "../lib/format.js";
 import { t } from "../lib/i18n.js";
 import { Icon, IconButton } from "../parts/icons.js";
-import { analogy, ask, choose, found, forget, map, near, pin, rows, same, set, state, table, tokenOf } from "./store.js";
+import { analogy, ask, choose, found, forget, map, near, pin, rows, same, set, source, state, table, tokenOf } from "./store.js";
 import { AnalogyCode, NearCode } from "./code.js";
 import { saveTable } from "../lib/save.js";
 
@@ -16,7 +16,7 @@ export function Side() {
 
 function Find() {
   const [text, setText] = useState("");
-  const look = (value) => { setText(value); if (value) ask(found, "search", { model: state.value.model, table: table(), search: value, count: 30 }); else forget(found); };
+  const look = (value) => { setText(value); if (value) ask(found, "search", { ...source(), table: table(), search: value, count: 30 }); else forget(found); };
   const take = (one) => { choose(one); look(""); };
   const here = found.value?.body?.search === text ? found.value.value : null;
   const submit = (event) => { event.preventDefault(); if (here?.tokens.length && here.word?.length !== 1) take(here.word ? { word: text } : { id: here.tokens[0].id }); else if (here?.word) take({ id: here.word[0].id }); };

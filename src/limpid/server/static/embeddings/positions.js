@@ -9,18 +9,18 @@ import { Heat } from "../parts/heat.js";
 import { savePicture, saveTable } from "../lib/save.js";
 import { largest } from "../lib/colours.js";
 import { PositionsCode } from "./code.js";
-import { facts, set, state } from "./store.js";
+import { facts, set, source, state } from "./store.js";
 
 const PLACES = [16, 32, 64, 128, 256, 512, 1024, 2048];
 
 /** What the server answers about positions, kept while the page shows them; undefined until it is there. */
 function usePositions(view, stack, places) {
   const [found, setFound] = useState({});
-  const { model } = state.value, key = [model, view, stack, places].join(" ");
+  const from = source(), key = [from.run, from.model, view, stack, places].join(" ");
   useEffect(() => {
     if (!view || !places) return undefined;
     let wanted = true;
-    matrix("/api/embeddings/positions", { model, stack, view, places }).then((value) => wanted && setFound({ key, ...value }), (failure) => wanted && setFound({ key, failure }));
+    matrix("/api/embeddings/positions", { ...from, stack, view, places }).then((value) => wanted && setFound({ key, ...value }), (failure) => wanted && setFound({ key, failure }));
     return () => { wanted = false; };
   }, [key]);
   return found.key === key ? found : undefined;

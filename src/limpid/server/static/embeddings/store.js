@@ -16,7 +16,7 @@ const ids = (text) => (text ?? "").split(",").filter((one) => /^\d+$/.test(one))
 export const state = computed(() => {
   const { part, query: q } = route.value, models = server.value?.models ?? [];
   return {
-    view: VIEWS.includes(part) ? part : "map", model: (find(q.m) ?? models[0])?.name ?? null, table: q.table === "output" ? "output" : "input",
+    view: VIEWS.includes(part) ? part : "map", run: q.run || null, model: q.run ? null : (find(q.m) ?? models[0])?.name ?? null, table: q.table === "output" ? "output" : "input",
     method: METHODS.includes(q.method) ? q.method : "pca", count: whole(q.n, 500), search: q.only ?? "", unit: q.unit === "1", also: ids(q.also),
     chosen: item(q.t), pins: (q.pins ?? "").split(" ").map(item).filter(Boolean), among: q.among === "words" ? "words" : "tokens",
     a: q.a ?? "", b: q.b ?? "", c: q.c ?? "", sight: (q.at ?? "").split(",").map(Number), stack: q.stack === "encoder" ? "encoder" : "decoder",
@@ -32,6 +32,11 @@ function item(text) {
 }
 export const written = (one) => (one === null ? null : one.word !== undefined ? `~${one.word}` : String(one.id));
 export const same = (a, b) => written(a) === written(b);
+
+/** Whose table: a served model's, or that of a run in the folder of runs, word vectors among them. */
+export const source = () => (state.value.run ? { run: state.value.run } : { model: state.value.model });
+const of = (body) => body?.run ?? body?.model;
+const own = () => of(source());
 
 /** Change the state: by its names in the address. */
 export function set(changes, view = state.value.view) {
@@ -66,7 +71,7 @@ export async function ask(to, path, body, until = null) {
     for (;;) {
       const value = await api("POST", `/api/embeddings/${path}`, body);
       if (!kept()) return;
-      remember(body.model, [...(value.tokens?.map ? value.tokens : []), ...(value.near ?? []), ...(value.of ?? []), ...(value.items ?? []).flatMap((one) => one.tokens)]);
+      remember(of(body), [...(value.tokens?.map ? value.tokens : []), ...(value.near ?? []), ...(value.of ?? []), ...(value.items ?? []).flatMap((one) => one.tokens)]);
       if (until === null || until(value)) { to.value = { key, value, body }; return; }
       await new Promise((done) => setTimeout(done, 300));
       if (!kept()) return;
@@ -80,23 +85,22 @@ export async function ask(to, path, body, until = null) {
 const names = new Map();
 function remember(model, tokens) { for (const one of tokens) if (one?.bytes !== undefined) names.set(`${model} ${one.id}`, one); }
 /** @returns {Token | undefined} */
-export const tokenOf = (id) => names.get(`${state.value.model} ${id}`);
+export const tokenOf = (id) => names.get(`${own()} ${id}`);
 
 export function forget(to) { newest.delete(to); to.value = null; }
 
 export function loadAbout() {
-  const { model } = state.value;
-  if (about.value?.body?.model !== model) batch(() => { for (const one of [about, map, near, found, analogy, rows]) forget(one); });
-  return ask(about, "about", { model });
+  if (of(about.value?.body) !== own()) batch(() => { for (const one of [about, map, near, found, analogy, rows]) forget(one); });
+  return ask(about, "about", source());
 }
-export const facts = () => (about.value?.body?.model === state.value.model ? about.value?.value : undefined);
+export const facts = () => (of(about.value?.body) === own() ? about.value?.value : undefined);
 /** The table that is looked at: the output's only where there is one. */
 export const table = () => (facts()?.tables.includes(state.value.table) ? state.value.table : "input");
 
 export async function loadMap() {
-  const { model, method, count, search, unit, also } = state.value;
+  const { method, count, search, unit, also } = state.value;
   if (!facts()) return;
-  const body = { model, table: table(), method, count: Math.min(5000, Math.max(3, count)), search, also, unit };
+  const body = { ...source(), table: table(), method, count: Math.min(5000, Math.max(3, count)), search, also, unit };
   await ask(map, "map", body, (value) => {
     making.value = value.state === "done" ? null : value;
     return value.state === "done";
@@ -104,22 +108,22 @@ export async function loadMap() {
   if (map.value?.failure) making.value = null;
 }
 export function loadNear() {
-  const { model, chosen, among } = state.value;
+  const { chosen, among } = state.value;
   if (!facts()) return;
-  if (chosen) ask(near, "near", { model, table: table(), of: chosen, count: 20, among });
+  if (chosen) ask(near, "near", { ...source(), table: table(), of: chosen, count: 20, among });
   else forget(near);
 }
 export function loadAnalogy() {
-  const { model, a, b, c } = state.value;
+  const { a, b, c } = state.value;
   if (!facts()) return;
-  if (a && b && c) ask(analogy, "analogy", { model, table: table(), a, b, c, count: 10 });
+  if (a && b && c) ask(analogy, "analogy", { ...source(), table: table(), a, b, c, count: 10 });
   else forget(analogy);
 }
 /** Asked for by the view of rows, and for the names of pins that nothing else has told. */
 export function loadRows() {
-  const { model, chosen, pins, view } = state.value;
+  const { chosen, pins, view } = state.value;
   if (!facts() || (view !== "vectors" && pins.every((one) => one.id === undefined || tokenOf(one.id)))) return;
   const items = [...pins, ...(chosen && !pins.some((one) => same(one, chosen)) ? [chosen] : [])].slice(-32);
-  if (items.length) ask(rows, "rows", { model, table: table(), items });
+  if (items.length) ask(rows, "rows", { ...source(), table: table(), items });
   else forget(rows);
 }
