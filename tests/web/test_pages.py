@@ -25,6 +25,10 @@ PAGES = [
     "#/steps/attn.pattern?model=talker&text=%E5%BA%8A%E5%89%8D%20the%20cat%20sat&head=1",
     "#/playground?dataset=spiral&networkShape=8,8&sinX=true&showTestData=true&seed=1",
     "#/perceptron?weights=8,4,-2&threshold=6",
+    "#/embeddings?t=70",
+    "#/embeddings/vectors?t=70&pins=71 ~moon",
+    "#/embeddings/positions",
+    "#/runs?sel=line/pretrain|line/sft",
 ]
 """The address of every page, in a state that shows it at work."""
 LOOKS = [("zh-CN", "dark"), ("zh-CN", "light"), ("en-US", "dark")]

@@ -2,18 +2,9 @@
 import { signal } from "@preact/signals";
 
 function parse() {
-<<<<<<< HEAD
-  const [path, ...query] = location.hash.replace(/^#\/?/, "").split("?");
-  const [page = "chat", part = ""] = path.split("/").map(decoded);
-  return { page: page || "chat", part, query: Object.fromEntries(new URLSearchParams(query.join("?"))) };
-}
-
-const decoded = (text) => { try { return decodeURIComponent(text); } catch { return text; } };
-
-=======
   const hash = location.hash.replace(/^#\/?/, ""), at = hash.indexOf("?");
   const [path, text] = at >= 0 ? [hash.slice(0, at), hash.slice(at + 1)] : /^\w+=/.test(hash) ? ["playground", hash] : [hash, ""];
-  const [page, part = ""] = readable(path).split("/");
+  const [page, part = ""] = path.split("/").map(readable);
   return { page: page || "chat", part, query: Object.fromEntries(new URLSearchParams(text)), text };
 }
 
@@ -21,7 +12,6 @@ const decoded = (text) => { try { return decodeURIComponent(text); } catch { ret
 function readable(piece) { try { return decodeURIComponent(piece); } catch { return piece; } }
 
 /** page, part, the values of the query, and the query as it was written. */
->>>>>>> play
 export const route = signal(parse());
 addEventListener("hashchange", () => { route.value = parse(); });
 

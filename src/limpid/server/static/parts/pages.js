@@ -19,6 +19,8 @@ export const PAGES = {
     title: "steps", load: () => import("../steps/page.js").then((m) => m.StepsPage), sheets: ["steps"],
     keys: [["/", "steps.keys.text"], ["J", "steps.keys.on"], ["K", "steps.keys.back"], ["← →", "steps.keys.cells"], ["Enter", "steps.keys.work"]],
   },
+  embeddings: { title: "embeddings", load: () => import("../embeddings/page.js").then((m) => m.EmbeddingsPage), sheets: ["embeddings"] },
+  runs: { title: "runs", load: () => import("../runs/page.js").then((m) => m.RunsPage), sheets: ["runs"] },
   playground: {
     title: "playground", load: () => import("../playground/page.js").then((m) => m.PlaygroundPage), sheets: ["playground"],
     keys: [["P", "play.keys.run"], ["S", "play.keys.step"], ["Enter", "play.keys.open"], ["Esc", "play.keys.back"]],
