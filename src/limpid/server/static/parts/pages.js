@@ -39,7 +39,7 @@ export function view(name) {
     const { load, sheets = [] } = PAGES[name];
     Promise.all([load(), ...sheets.map(sheet)]).then(
       ([component]) => { come.value = { ...come.value, [name]: component }; },
-      (error) => { asked.delete(name); come.value = { ...come.value, [name]: error instanceof Error ? error : new Error(String(error)) }; },
+      (error) => { come.value = { ...come.value, [name]: error instanceof Error ? error : new Error(String(error)) }; },
     );
   }
   return come.value[name] ?? null;
