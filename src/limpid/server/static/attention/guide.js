@@ -2,11 +2,12 @@
 import { useEffect, useState } from "preact/hooks";
 import { html } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
+import { glances } from "./matrices.js";
 import { asking, chosen, choose, SCORES, trace } from "./store.js";
 import { weight } from "./words.js";
 
 export function Guide() {
-  const own = trace.value, [found, setFound] = useState(null), { kind, stack } = chosen.value, rated = kind === "attn" && stack.name === own.facts.main;
+  const own = trace.value, [found, setFound] = useState(null), { kind, stack } = chosen.value, rated = kind === "attn" && stack.name === own.facts.main && glances.value.layers.length === stack.n_layer; // pictures first
   useEffect(() => {
     let live = true;
     const ask = async () => { const scores = await asking(() => own.scores(), ask); if (live && scores) setFound(scores); };

@@ -69,7 +69,7 @@ function Beside() {
     choose({ beside: to.startsWith("model:") ? to.slice(6) : null, ...(to === "head" ? { layer2: c.layer, head2: (c.head + 1) % c.stack.n_head } : { layer2: null, head2: null }), difference: null });
   };
   const pick = (name, count, now) => html`<select aria-label=${t(name === "layer2" ? "attention.otherLayer" : "attention.otherHead")} onChange=${(event) => choose({ [name]: event.target.value })}>${Array.from({ length: count }, (_, i) => html`<option value=${i} selected=${i === now}>${i}</option>`)}</select>`;
-  return html`<label>${t("attention.compare")}<select class="compare" onChange=${change}><option value="" selected=${!value}>${t("attention.nothing")}</option>${!c.rollout && html`<option value="head" selected=${value === "head"}>${t("attention.anotherHead")}</option>`}${others.map((one) => html`<option value=${`model:${one.name}`} selected=${value === `model:${one.name}`}>${one.name}</option>`)}</select></label>
+  return html`<label>${t("attention.compare")}<select class="compare" onChange=${change}><option value="" selected=${!value}>${t("attention.alone")}</option>${!c.rollout && html`<option value="head" selected=${value === "head"}>${t("attention.anotherHead")}</option>`}${others.map((one) => html`<option value=${`model:${one.name}`} selected=${value === `model:${one.name}`}>${one.name}</option>`)}</select></label>
     ${value === "head" && html`<span class="two">${pick("layer2", c.stack.n_layer, c.otherLayer)}.${pick("head2", c.stack.n_head, c.otherHead)}</span>`}
     ${value && html`<label class="check"><input type="checkbox" checked=${c.difference} onChange=${(event) => choose({ difference: event.target.checked ? 1 : null })} />${t("attention.difference")}</label>`}`;
 }

@@ -100,7 +100,7 @@ function labels(context, p, { x0, y0, width, height, row, column, ink, firstRow,
   const rows = queryTokens.value, columns = keyTokens.value, step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find((n) => n * p.size >= 26) ?? 2000;
   context.textBaseline = "middle";
   context.save();
-  context.beginPath(); context.rect(0, p.top, p.left, height); context.clip();
+  context.beginPath(); context.rect(0, p.top - 7, p.left, height); context.clip();
   context.textAlign = "right";
   for (let i = firstRow; i < lastRow; i++) {
     if (!p.labelled && i % step && i !== row) continue;
@@ -108,7 +108,7 @@ function labels(context, p, { x0, y0, width, height, row, column, ink, firstRow,
   }
   context.restore();
   context.save();
-  context.beginPath(); context.rect(p.left, 0, width, p.top); context.clip();
+  context.beginPath(); context.rect(p.left - 12, 0, width, p.top); context.clip();
   for (let j = firstColumn; j < lastColumn; j++) {
     if (!p.labelled && j % step && j !== column) continue;
     const x = x0 + (j + 0.5) * p.size;

@@ -65,10 +65,11 @@ export function choose(changes, quietly = true) {
 /** Another text, or another model: what was pinned in the old one means nothing. */
 export function look(changes) { choose({ row: null, column: null, ...changes }, false); }
 
+let example = null; // it stays when the language changes
 /** What the address asks to be traced, as the server takes it. */
 function wanted(query, model) {
   if (query.ids) return { model, ids: query.ids.split(",").map(Number) };
-  const text = query.text ?? EXAMPLES[language.peek()];
+  const text = query.text ?? (example ??= EXAMPLES[language.peek()]);
   return query.target ? { model, text, target: query.target } : { model, text };
 }
 
