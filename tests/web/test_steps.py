@@ -147,6 +147,7 @@ def test_strips_and_matrices_show_the_numbers(
     page.keyboard.press("Home")
     for _ in range(3):
         page.keyboard.press("ArrowRight")
+    expect(strip).to_have_attribute("aria-valuenow", "3")
     shown = strip.get_attribute("aria-valuetext").rsplit(": ", 1)[1]
     assert float(shown) == pytest.approx(float(own[2, 5, 3]), rel=1e-3)
     page.keyboard.press("Enter")
@@ -155,6 +156,7 @@ def test_strips_and_matrices_show_the_numbers(
     matrix.focus()
     page.keyboard.press("ArrowUp")
     page.keyboard.press("ArrowLeft")
+    expect(matrix).to_have_attribute("aria-valuenow", str(4 * own.shape[2] + 2))
     shown = matrix.get_attribute("aria-valuetext").rsplit(": ", 1)[1]
     assert float(shown) == pytest.approx(float(own[2, 4, 2]), rel=1e-3)
     page.keyboard.press("Enter")
@@ -193,6 +195,9 @@ def test_every_step_of_every_shape_is_drawn(
                     if name != "logits":
                         expect(view.locator(f"[data-name='{name}']").first).to_be_attached()
                 page.wait_for_function("() => !document.querySelector('.step [aria-busy=true]')")
+                expect(page.locator(".steps-page")).not_to_contain_text(
+                    re.compile(r"steps\.[a-z]")
+                )  # every text has its words
                 if step.key in ("attn.norm", "attn.pattern", "mlp.router", "mlp.neurons", "cross_attn.heads", "draw"):
                     assert serious(page) == [], step.key
                     one.picture(f"steps-{model}-{chapter.stack}-{step.key}")
@@ -208,6 +213,7 @@ def test_weights_are_the_models(visit: Callable[..., Visit], shapes: Served, tra
     canvas = page.locator("dialog .matrix canvas")
     canvas.focus()
     page.keyboard.press("ArrowRight")
+    expect(canvas).to_have_attribute("aria-valuenow", re.compile("[1-9]"))
     said = canvas.get_attribute("aria-valuetext")
     weight = traces["gpt"].subject.model.get_parameter("blocks.1.attention.qkv.weight")
     row, column, value = said.replace(" → ", ": ").split(": ")

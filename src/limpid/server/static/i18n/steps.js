@@ -8,7 +8,7 @@ const en = {
   "steps.before.step": "The step before", "steps.after.step": "The next step", "steps.blockBefore": "The block before", "steps.blockAfter": "The next block", "steps.headBefore": "The head before", "steps.headAfter": "The next head", "steps.headOf": "head {n} / {last}", "steps.headN": "head {n}", "steps.layerN": "block {n}",
   "steps.chapter.input": "Input", "steps.chapter.block": "Block", "steps.chapter.output": "Output", "steps.chapter.input.encoder": "Source", "steps.chapter.block.encoder": "Encoder block", "steps.chapter.memory.encoder": "Encoder's end", "steps.chapter.input.decoder": "Target", "steps.chapter.block.decoder": "Decoder block", "steps.chapter.output.decoder": "Output",
   "steps.norm.rms": "RMSNorm", "steps.norm.layer": "LayerNorm",
-  "steps.keys.text": "To the text", "steps.keys.on": "The next step", "steps.keys.back": "The step before", "steps.keys.cells": "Among tokens, and in a vector or a matrix from cell to cell", "steps.keys.work": "Work that number out",
+  "steps.inAttention": "This head beside all others, in Attention", "steps.keys.text": "To the text", "steps.keys.on": "The next step", "steps.keys.back": "The step before", "steps.keys.cells": "Among tokens, and in a vector or a matrix from cell to cell", "steps.keys.work": "Work that number out",
 
   "steps.title.tokens": "Tokens", "steps.title.embed": "Embedding", "steps.title.segment": "Segment", "steps.title.position.learned": "Learned position", "steps.title.position.sinusoidal": "Sinusoidal position", "steps.title.enter": "Into the stream", "steps.title.mix": "Mixed with the start",
   "steps.title.heads": "Query, key, value", "steps.title.cross_heads": "Query, key, value of the source", "steps.title.qk_norm": "QK-norm", "steps.title.turn": "Rotary position", "steps.title.raw": "Q · K", "steps.title.scaled": "Scale", "steps.title.masked": "Mask", "steps.title.pattern": "Softmax", "steps.title.mixed": "Times V", "steps.title.join": "Heads joined",
@@ -65,7 +65,7 @@ const zh = {
   "steps.before.step": "上一步", "steps.after.step": "下一步", "steps.blockBefore": "上一块", "steps.blockAfter": "下一块", "steps.headBefore": "上一个头", "steps.headAfter": "下一个头", "steps.headOf": "头 {n} / {last}", "steps.headN": "头 {n}", "steps.layerN": "第 {n} 块",
   "steps.chapter.input": "输入", "steps.chapter.block": "块", "steps.chapter.output": "输出", "steps.chapter.input.encoder": "原文", "steps.chapter.block.encoder": "编码器块", "steps.chapter.memory.encoder": "编码器末端", "steps.chapter.input.decoder": "译文", "steps.chapter.block.decoder": "解码器块", "steps.chapter.output.decoder": "输出",
   "steps.norm.rms": "RMSNorm", "steps.norm.layer": "LayerNorm",
-  "steps.keys.text": "到文字框", "steps.keys.on": "下一步", "steps.keys.back": "上一步", "steps.keys.cells": "在词元之间；在向量或矩阵里逐格移动", "steps.keys.work": "看这个数怎么算",
+  "steps.inAttention": "到注意力页，和所有的头一起看", "steps.keys.text": "到文字框", "steps.keys.on": "下一步", "steps.keys.back": "上一步", "steps.keys.cells": "在词元之间；在向量或矩阵里逐格移动", "steps.keys.work": "看这个数怎么算",
 
   "steps.title.tokens": "词元", "steps.title.embed": "嵌入", "steps.title.segment": "段落", "steps.title.position.learned": "学来的位置", "steps.title.position.sinusoidal": "正弦位置", "steps.title.enter": "进入残差流", "steps.title.mix": "与起点混合",
   "steps.title.heads": "查询、键、值", "steps.title.cross_heads": "对原文的查询、键、值", "steps.title.qk_norm": "QK 归一化", "steps.title.turn": "旋转位置", "steps.title.raw": "Q · K", "steps.title.scaled": "缩放", "steps.title.masked": "遮挡", "steps.title.pattern": "Softmax", "steps.title.mixed": "乘以 V", "steps.title.join": "各头合并",

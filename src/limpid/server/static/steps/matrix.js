@@ -14,7 +14,8 @@ const LEFT = 92, TOP = 64, LEAN = 28; // the last name leans over the edge
  *   row: the one that is marked. The readout names row and column.
  */
 export function Matrix({ values, shape, picked, row, onPick, say, rowName, columnName, square = true }) {
-  const box = useRef(null), canvas = useRef(null), [width, setWidth] = useState(0), [over, setOver] = useState(null);
+  const box = useRef(null), canvas = useRef(null), [width, setWidth] = useState(0), [over, drawOver] = useState(null);
+  const cursor = useRef(null), setOver = (to) => { cursor.current = to; drawOver(to); }; // keys may come faster than frames
   useLayoutEffect(() => {
     const seen = new ResizeObserver(() => setWidth(Math.floor(box.current?.clientWidth ?? 0)));
     seen.observe(box.current);
@@ -32,7 +33,7 @@ export function Matrix({ values, shape, picked, row, onPick, say, rowName, colum
   };
   const shown = over ?? picked ?? null;
   const move = (event) => {
-    const step = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[event.key], from = shown ?? [row ?? 0, 0];
+    const step = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[event.key], from = cursor.current ?? picked ?? [row ?? 0, 0];
     if (event.key === "Enter" && onPick) { event.preventDefault(); onPick(...from); }
     if (!step) return;
     event.preventDefault();

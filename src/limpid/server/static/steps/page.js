@@ -13,7 +13,7 @@ import { Head, Places } from "./head.js";
 import { Chapters } from "./jump.js";
 import { Pager, Rail, chapterTitle } from "./rail.js";
 import { Draw, Filters, Temperature } from "./sampling.js";
-import { asked, busy, failure, goTo, here, look, mainAt, open, trace, way, worked } from "./state.js";
+import { asked, busy, chosen, failure, goTo, here, look, mainAt, open, standing, trace, way } from "./state.js";
 import * as views from "./views.js";
 import { Weights } from "./weights.js";
 import { Prediction } from "./without.js";
@@ -52,7 +52,6 @@ function StepView() {
   const place = all.findIndex((one) => one.chapter === chapter && one.step.key === step.key), View = VIEWS[kind];
   const to = (one) => one && (() => goTo(one.chapter, one.step));
   const cell = useCell();
-  useEffect(() => { worked.value = cell; }, [cell && `${cell.name}@${cell.index}`]);
   return html`<article class="step" data-step=${step.key} data-stack=${stack.name} data-layer=${layer} data-head=${head}>
     <header class="step-head">
       <${IconButton} name="left" label=${t("steps.before.step")} keys="K" disabled=${place === 0} onClick=${to(all[place - 1])} />
@@ -76,15 +75,13 @@ function Heads({ head, heads }) {
 
 /** The cell that is worked: the chosen one, or the one that stands out. */
 function useCell() {
-  const { step, cell, at, head, group } = here.value, { names } = trace.value;
-  const fits = cell && names[cell.name]?.length === cell.index.length && cell.index.every((one, i) => one < names[cell.name][i]);
-  const temperature = step.key === "temperature", out = temperature ? { name: "probabilities", index: [mainAt()] } : outOf(step, { at, head, group });
-  const key = !fits && out ? `${out.name}@${out.index}` : null;
+  const { step, at, head, group } = here.value, temperature = step.key === "temperature";
+  const out = temperature ? { name: "probabilities", index: [mainAt()] } : outOf(step, { at, head, group }), key = !chosen.value && out ? `${out.name}@${out.index}` : null;
   const { value, fresh } = useFound(key, () => part(out.name, out.index));
-  if (fits) return cell;
-  if (!out || !fresh || !value) return null;
-  const best = out.name === "logits" || temperature ? highest : largest;
-  return { name: out.name, index: [...out.index, best(value.values)] };
+  const best = out?.name === "logits" || temperature ? highest : largest;
+  const cell = chosen.value ?? (key && fresh && value ? { name: out.name, index: [...out.index, best(value.values)] } : null);
+  useEffect(() => { standing.value = cell; }, [cell && `${cell.name}@${cell.index}`]);
+  return cell;
 }
 
 function keys(event) {

@@ -21,7 +21,7 @@ function exps(row) {
   return { highest, each, total: sum(each) };
 }
 /** The error function: its series, or its continued fraction where it is far out. */
-export function erf(x) {
+function erf(x) {
   const z = Math.abs(x);
   if (z > 6) return Math.sign(x);
   if (z < 2.5) {

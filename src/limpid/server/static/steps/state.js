@@ -99,8 +99,15 @@ function cellOf(text) {
   const [name, index = ""] = text.split("@");
   return name && /^\d+(\.\d+)*$/.test(index) ? { name, index: index.split(".").map(Number) } : null;
 }
-/** The cell that is worked out: the chosen one, or the one that stands out of the step's result. */
-export const worked = signal(null);
+/** The chosen cell, where this trace has it. */
+export const chosen = computed(() => {
+  const cell = here.value?.cell, shape = cell && trace.value.names[cell.name];
+  return shape && shape.length === cell.index.length && cell.index.every((one, i) => one < shape[i]) ? cell : null;
+});
+/** The cell that stands out of the step's result. */
+export const standing = signal(null);
+/** The cell that is worked out. */
+export const worked = computed(() => chosen.value ?? standing.value);
 export const pick = (name, index) => look({ cell: `${name}@${index.join(".")}` }, true);
 
 /** The place in the main text, whichever stack is looked at. */

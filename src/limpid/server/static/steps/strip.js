@@ -22,7 +22,8 @@ export function layout(n, width) {
  *   limit: the value of the full colour. name: what cell i is called.
  */
 export function Strip({ values, label, say, limit, picked, onPick, name = String, sign, slim, data }) {
-  const box = useRef(null), canvas = useRef(null), [width, setWidth] = useState(0), [over, setOver] = useState(-1);
+  const box = useRef(null), canvas = useRef(null), [width, setWidth] = useState(0), [over, drawOver] = useState(-1);
+  const cursor = useRef(-1), setOver = (to) => { cursor.current = to; drawOver(to); }; // keys may come faster than frames
   useLayoutEffect(() => {
     const seen = new ResizeObserver(() => setWidth(Math.floor(box.current?.clientWidth ?? 0)));
     seen.observe(box.current);
@@ -40,11 +41,12 @@ export function Strip({ values, label, say, limit, picked, onPick, name = String
   const shown = over >= 0 && over < n ? over : picked ?? -1;
   const move = (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -n, End: n }[event.key];
-    if (event.key === "Enter" && onPick) { event.preventDefault(); onPick(Math.max(shown, 0)); }
+    const from = Math.max(cursor.current >= 0 ? cursor.current : picked ?? 0, 0);
+    if (event.key === "Enter" && onPick) { event.preventDefault(); onPick(from); }
     if (!step) return;
     event.preventDefault();
     event.stopPropagation();
-    setOver(Math.min(n - 1, Math.max(0, Math.max(shown, 0) + step)));
+    setOver(Math.min(n - 1, Math.max(0, from + step)));
   };
   const value = shown >= 0 ? digits(values[shown]) : "";
   return html`<div class=${`strip ${slim ? "slim" : ""}`} ...${data}>

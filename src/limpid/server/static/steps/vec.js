@@ -14,7 +14,7 @@ export function Vec({ name, index, label, sign, names, slim }) {
   const cell = worked.value;
   if (failure) return html`<p class="soft">${why(failure)}</p>`;
   const values = value?.v.values ?? [], ours = fresh && cell?.name === name && cell.index.length === index.length + 1 && index.every((one, i) => one === cell.index[i]);
-  return html`<${Strip} values=${values} label=${label} say=${typeof label === "string" ? `${label}: ${name}` : name} sign=${sign} names=${names} name=${names} slim=${slim} picked=${ours ? cell.index.at(-1) : undefined}
+  return html`<${Strip} values=${values} label=${label} say=${typeof label === "string" ? `${label}: ${name}` : name} sign=${sign} name=${names} slim=${slim} picked=${ours ? cell.index.at(-1) : undefined}
     onPick=${(i) => pick(name, [...index, i])} data=${{ "data-name": name, "data-index": index.join(","), "aria-busy": fresh ? undefined : "true" }} />`;
 }
 

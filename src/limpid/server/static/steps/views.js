@@ -2,9 +2,10 @@
 import { html } from "../lib/html.js";
 import { number, t } from "../lib/i18n.js";
 import { digits, percent } from "../lib/format.js";
+import { address } from "../lib/route.js";
 import { useFound, useParts, find, why } from "./data.js";
 import { Matrix } from "./matrix.js";
-import { here, look, pick, trace, worked } from "./state.js";
+import { asked, here, look, pick, trace, worked } from "./state.js";
 import { labelOf, TokenText } from "./tokens.js";
 import { Vec, named } from "./vec.js";
 import { openWeights } from "./weights.js";
@@ -76,14 +77,16 @@ export function Both() {
 }
 
 export function Scores() {
-  const { step, at, head, group, keys, stack } = here.value, { shows } = step, name = shows.out, cell = worked.value;
+  const { step, at, head, group, keys, stack, layer } = here.value, { shows } = step, name = shows.out, cell = worked.value;
   const { value, fresh, failure } = useParts({ m: [name, [head]] });
   const raw = step.key.endsWith("raw"), ours = cell?.name === name && cell.index[0] === head, column = ours && cell.index[1] === at ? cell.index[2] : undefined;
   if (failure) return html`<p class="soft">${why(failure)}</p>`;
+  const { model, text, ids, target } = asked.value, kind = step.how.branch;
   return html`${raw && html`<${Vec} name=${shows.q} index=${[at, head]} label=${t("steps.qOf", { token: labelOf(own()) })} sign="q" slim />${column !== undefined && html`<${Vec} name=${shows.k} index=${[column, group]} label=${t("steps.kOf", { token: labelOf(keys[column]) })} sign="k" slim />`}`}
     <${Vec} name=${name} index=${[head, at]} label=${t("steps.rowOf", { token: labelOf(own()) })} names=${named(keys)} />
     ${value && html`<div class="figure" data-name=${name} data-head=${head} aria-busy=${!fresh}><${Matrix} values=${value.m.values} shape=${value.m.shape} row=${at} picked=${ours ? cell.index.slice(1) : undefined}
-      say=${t("steps.matrix", { rows: value.m.shape[0], columns: value.m.shape[1] })} rowName=${named(stack.tokens)} columnName=${named(keys)} onPick=${(r, c) => pick(name, [head, r, c])} /></div>`}`;
+      say=${t("steps.matrix", { rows: value.m.shape[0], columns: value.m.shape[1] })} rowName=${named(stack.tokens)} columnName=${named(keys)} onPick=${(r, c) => pick(name, [head, r, c])} /></div>`}
+    <p class="op"><a href=${address("attention", "", { model, text, ids, target, stack: stack.name, kind, layer, head, row: at })}>${t("steps.inAttention")}</a></p>`;
 }
 
 export function Mixed() {

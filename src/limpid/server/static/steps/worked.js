@@ -40,7 +40,7 @@ export function Worked({ cell }) {
 }
 
 /** A formula; its source until KaTeX is there. */
-export function Tex({ source }) {
+function Tex({ source }) {
   const box = useRef(null);
   useEffect(() => {
     let wanted = true;
