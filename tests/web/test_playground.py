@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from playwright.sync_api import expect
 from tests.server.conftest import served
@@ -244,13 +246,12 @@ def test_the_keys(visit: Callable[..., Visit]) -> None:
 
 
 def test_a_lost_lesson_can_be_had_again(visit: Callable[..., Visit]) -> None:
-    import psutil
-
     one = visit()
     page = opened(one, "#/playground?dataset=gauss&seed=0.3")
     for process in psutil.Process().children(recursive=True):
-        if "limpid.lessons.worker" in process.cmdline():
-            process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # it is being ended already
+            if "limpid.lessons.worker" in process.cmdline():
+                process.kill()
     expect(page.locator(".banner")).to_contain_text("The lesson has stopped")
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(".banner")).to_have_count(0)

@@ -25,6 +25,8 @@ MAX_MESSAGE_BYTES = 512 * 2**10
 """What a page may say at once: 2,000 points as CSV, with room."""
 SUBPROTOCOL = "limpid"
 TRY_LATER, TOO_LARGE, FAILED = 1013, 1009, 1011
+_END_SECONDS = 5
+"""A process that is killed ends at once; whatever else may have been told of it, a server does not wait for ever."""
 _MAX_ANSWER_BYTES = 64 * 2**20
 log = logging.getLogger("limpid.server")
 
@@ -68,8 +70,8 @@ async def _carry(socket: WebSocket, name: str) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        with contextlib.suppress(ConnectionError):
-            await process.communicate()  # its pipes are closed as well
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            await asyncio.wait_for(process.communicate(), _END_SECONDS)  # its pipes are closed as well
 
 
 async def _in(socket: WebSocket, process: Process) -> None:
