@@ -19,9 +19,10 @@ import tomli_w
 from tests.server.conftest import SMALL, Served, served
 
 from limpid.checkpoint import store
+from limpid.core.errors import LimpidError
 from limpid.core.paths import RunLock
 from limpid.server.loading import Loader, place_of
-from limpid.server.run_control import lock_owner
+from limpid.server.run_control import RunControl, lock_owner
 from limpid.server.run_folder import RunFolder
 
 TINY: dict[str, Any] = {
@@ -277,3 +278,31 @@ def test_without_a_folder(run: Path, tmp_path: Path) -> None:
         assert client.get("/api/runs").json()["error"]["code"] == "runs_off"
         plain.state.runs = RunFolder(tmp_path / "nowhere")
         assert client.get("/api/runs").json() == {"folder": str(tmp_path / "nowhere"), "exists": False, "runs": []}
+
+
+def test_how_a_run_is_gone_on_with(tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    for stage in ("pretrain", "sft", "reward"):
+        (root / "line" / stage / "checkpoints").mkdir(parents=True)
+        (root / "line" / stage / "recipe.toml").write_text(f"# limpid {stage}\n")
+    control, sft = RunControl(RunFolder(root)), root / "line" / "sft"
+    assert control.command(sft) == [
+        "sft", str(sft / "recipe.toml"), "--out", str(sft), "--resume", "--from", str(root / "line" / "pretrain"),
+    ]  # fmt: skip
+    for noted, wanted in (
+        (["demo", "--out", "runs/x"], ["demo", "--out", "runs/x", "--no-browser"]),
+        (["sft", "demo", "--resume"], ["sft", "demo", "--resume"]),
+    ):
+        (sft / "sitting.json").write_text(json.dumps({"command": noted}))
+        assert control.command(sft) == wanted
+    for facts, words in (
+        ({"command": ["serve", "x"]}, "not begun by a training verb"),
+        ({"command": ["sft", "demo"], "processes": 2}, "by torchrun"),
+    ):
+        (sft / "sitting.json").write_text(json.dumps(facts))
+        with pytest.raises(LimpidError, match=words):
+            control.command(sft)
+    shutil.rmtree(root / "line" / "pretrain")
+    (sft / "sitting.json").unlink()
+    with pytest.raises(LimpidError, match="what it was begun from"):
+        control.command(sft)
