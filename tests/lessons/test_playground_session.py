@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import struct
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -217,3 +219,13 @@ def test_a_perceptrons_picture() -> None:
     assert page.told[-1]["best"] == 1.0
     with pytest.raises(LimpidError, match="noise is from 0 to 8"):
         page.say(do="noise", value=99)
+
+
+@pytest.mark.parametrize("name", ["playground", "perceptron"])
+def test_a_lessons_process_loads_neither_torch_nor_a_server(name: str) -> None:
+    code = (
+        f"import sys, limpid.lessons.worker, limpid.lessons.{name}.session\n"
+        "print([m for m in ('torch', 'fastapi', 'pydantic', 'uvicorn') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,10 +15,12 @@ import httpx
 import pytest
 import torch
 from tests.conftest import TEXTS, random_llama
-from tests.server.conftest import Served, served, write_run  # noqa: F401 - a fixture
+from tests.server.conftest import SMALL, Served, served, write_run  # noqa: F401 - a fixture
 from torch.nn.functional import cross_entropy
 
 from limpid.models.decoder import Decoder
+from limpid.server.loading import Loader, place_of
+from limpid.server.run_folder import RunFolder
 from limpid.text.chat import render
 from limpid.text.tokenizer import Tokenizer, TokenizerSection, train
 
@@ -174,10 +177,37 @@ def talker_run(write_run: Callable[..., Path], tokenizer: Tokenizer) -> Path:  #
 
 
 @pytest.fixture(scope="session")
-def server(talker_run: Path, poet_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def server(
+    talker_run: Path, poet_run: Path, runs_root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
     chats = tmp_path_factory.mktemp("keep") / "chats.sqlite3"
     with served([talker_run, poet_run], chats=chats, max_body_bytes=4 * 2**20) as running:
+        running.state.runs = RunFolder(runs_root)
+        running.state.loader = Loader(SMALL, place_of("cpu", "float32"), running.state.metrics)
         yield running
+
+
+@pytest.fixture(scope="session")
+def runs_root(talker_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of runs: a line of two stages with curves, the second with a checkpoint."""
+    root = tmp_path_factory.mktemp("shown") / "runs"
+    shutil.copytree(talker_run, root / "line" / "sft", ignore=shutil.ignore_patterns("tokens"))
+    for stage, steps, rate in (("pretrain", 400, 1e-3), ("sft", 90, 3e-4)):
+        folder = root / "line" / stage
+        folder.mkdir(exist_ok=True)
+        (folder / "recipe.toml").write_text(
+            f"# limpid {stage}\n[optim]\nlr = {rate}\n[train]\nsteps = {steps}\nseed = 0\n"
+        )
+        lines = [
+            {"step": i, "loss": 2 + 5 / i, "grad_norm": 1 / i, "learning_rate": 1 - i / steps, "tokens": 64,
+             "seconds": 0.25, "tokens_per_second": 256.0, "memory_bytes": 10**9, "utilisation": 0.5}
+            for i in range(1, steps + 1)
+        ]  # fmt: skip
+        lines += [{"step": i, "validation_bits_per_byte": 2 - i / 1000} for i in range(30, steps + 1, 30)]
+        (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        (folder / "texts.jsonl").write_text(json.dumps({"step": 30, "prompt": "床前", "text": "明月光"}) + "\n")
+        (folder / "summary.json").write_text(json.dumps({"stage": stage, "steps": steps, "measures": {}}))
+    return root
 
 
 @pytest.fixture

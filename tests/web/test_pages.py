@@ -17,7 +17,20 @@ from playwright.sync_api import expect
 from tests.server.conftest import served
 from tests.web.conftest import Visit, settings
 
-PAGES = ["#/chat", "#/playground", "#/perceptron", "#/lessons/softmax"]
+PAGES = [
+    "#/chat",
+    "#/attention?model=talker&layer=1&head=2&row=9&column=4&score=previous",
+    "#/attention?model=talker&layer=1&head=2&view=lines&heads=0,2",
+    "#/attention?model=talker&layer=1&head=2&row=9&view=neuron",
+    "#/steps/attn.pattern?model=talker&text=%E5%BA%8A%E5%89%8D%20the%20cat%20sat&head=1",
+    "#/playground?dataset=spiral&networkShape=8,8&sinX=true&showTestData=true&seed=1",
+    "#/perceptron?weights=8,4,-2&threshold=6",
+    "#/embeddings?t=70",
+    "#/embeddings/vectors?t=70&pins=71 ~moon",
+    "#/embeddings/positions",
+    "#/runs?sel=line/pretrain|line/sft",
+    "#/lessons/softmax?temperature=0.7",
+]
 """The address of every page, in a state that shows it at work."""
 LOOKS = [("zh-CN", "dark"), ("zh-CN", "light"), ("en-US", "dark")]
 STATIC = Path(__file__).parents[2] / "src" / "limpid" / "server" / "static"
@@ -95,7 +108,8 @@ def test_all_that_can_be_pressed_is_reached_by_tab(visit: Callable[..., Visit], 
 
 
 def _name(address: str) -> str:
-    return re.split(r"[/?]", address.removeprefix("#/"))[0]
+    view = re.search(r"view=(\w+)", address)
+    return re.split(r"[/?]", address.removeprefix("#/"))[0] + (f"-{view[1]}" if view else "")
 
 
 @pytest.mark.parametrize(("language", "theme"), LOOKS)

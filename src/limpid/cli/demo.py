@@ -55,4 +55,4 @@ def demo(
     console.print(f"Talk to it:  limpid chat {folder}")
     if not no_browser and sys.stdout.isatty() and browser.there_is_one():
         console.print("Or in the browser, every number open, until Ctrl-C:")
-        serve([f"{name}={folder / stage}" for stage, name in SERVED.items()], port=0)
+        serve([f"{name}={folder / stage}" for stage, name in SERVED.items()], port=0, runs_folder=folder.parent)

@@ -19,6 +19,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from limpid import __version__
+from limpid.core import command
 from limpid.core.errors import LimpidError, did_you_mean
 
 VERBS: dict[str, str] = {
@@ -47,6 +48,7 @@ VERBS: dict[str, str] = {
     "compress": "Compress a file, without loss, by what a model expects.",
     "decompress": "Bring back a file that compress made.",
     "lesson": "Learn by doing: each idea behind it all as a short program that runs.",
+    "doctor": "Say what this machine can do, and what is wrong with the installation.",
     "runs": "List the runs, or show one.",
     "models": "List model families and presets: parameters, and the memory they need.",
 }
@@ -118,6 +120,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         # Threads that wait for each other soon let go of their cores. By default they hold them for milliseconds, and
         # training slows down four times, not two, where another program wants one of two cores. Read when torch loads.
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    command.remember(sys.argv[1:] if args is None else args)
     try:
         typer.main.get_command(app).main(args, prog_name="limpid")
     except KeyboardInterrupt:

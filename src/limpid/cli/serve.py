@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -46,6 +47,9 @@ def serve(
         bool, typer.Option("--log-requests", help="A line for each request on standard error; never what was said.")
     ] = False,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
+    runs_folder: Annotated[
+        Path | None, typer.Option("--runs", help="The folder whose runs the page shows; ./runs unless given.")
+    ] = None,
     no_history: Annotated[bool, typer.Option("--no-history", help="The page's chats are not kept.")] = False,
     device: answering.Device = "auto",
     dtype: answering.DType = "auto",
@@ -63,18 +67,22 @@ def serve(
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # what is no HTTP is the client's affair, not the log's
     logging.getLogger("limpid.access").setLevel(logging.INFO if log_requests else logging.WARNING)
     with bind(host, port) as sock:
-        from limpid.core.paths import keepsakes_dir
+        from limpid.core.paths import keepsakes_dir, runs_dir
         from limpid.parallel.hardware import release_memory
         from limpid.server.app import make_app
         from limpid.server.chats import Chats
-        from limpid.server.loading import Sizes, make_ready, open_runs, place_of
+        from limpid.server.loading import Loader, Sizes, make_ready, open_runs, place_of
         from limpid.server.models import Catalogue
+        from limpid.server.run_folder import RunFolder
         from limpid.server.state import State
 
         place = place_of(device, dtype, answering.draft_path(draft))
-        opened = open_runs(runs, answering.run_path, Sizes(rows, queue, context), place)
+        sizes = Sizes(rows, queue, context)
+        opened = open_runs(runs, answering.run_path, sizes, place)
         chats = None if no_history else Chats(keepsakes_dir() / "chats.sqlite3")
         state = State(max_body_bytes=max_body, chats=chats)
+        state.runs = RunFolder((runs_folder or runs_dir()).absolute())
+        state.loader = Loader(sizes, place, state.metrics)
         hosts = {*LOOPBACK_HOSTS, host, *(allow_host or [])} if is_loopback(host) or allow_host else None
         app = Guard(
             make_app(state), key=key, hosts=hosts, origins=allow_origin or [], count=state.metrics.count_response

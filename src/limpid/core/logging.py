@@ -19,7 +19,7 @@ class MetricsLog:
 
     def __init__(self, folder: Path, *, step: int = 0, tensorboard: bool = True) -> None:
         self._path = folder / "metrics.jsonl"
-        self._keep_until(step)
+        _keep_until(self._path, step)
         try:
             self._file = self._path.open("a", encoding="utf-8")
         except OSError as error:
@@ -48,10 +48,30 @@ class MetricsLog:
         if self._board is not None:
             self._board.close()
 
-    def _keep_until(self, step: int) -> None:
-        if self._path.exists():
-            kept = [record for record in read_metrics(self._path) if record["step"] <= step]
-            self._path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept), encoding="utf-8")
+
+class TextsLog:
+    """What the model wrote on the way, DIR/texts.jsonl: {"step", "prompt", "text"} a line.
+
+    Opened for a run resumed at ``step``, it first drops the lines past that step.
+    """
+
+    def __init__(self, folder: Path, *, step: int = 0) -> None:
+        self._path = folder / "texts.jsonl"
+        _keep_until(self._path, step)
+
+    def write(self, step: int, prompt: str, text: str) -> None:
+        line = json.dumps({"step": step, "prompt": prompt, "text": text}, ensure_ascii=False)
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise describe_os_error(error, self._path) from None
+
+
+def _keep_until(path: Path, step: int) -> None:
+    if path.exists():
+        kept = [record for record in read_metrics(path) if record["step"] <= step]
+        path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept), encoding="utf-8")
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from limpid.core.errors import LimpidError
 from limpid.inspection.next_tokens import entropy_bits
 from limpid.inspection.tokens import token_label
 
@@ -22,7 +23,8 @@ class Lens(NamedTuple):
     answer.
 
     places: (P,) of the text. ids, probabilities: (L + 1, P, k) the most probable tokens, best first. entropy: bits,
-    (L + 1, P). ranks, chances: (L + 1, P) rank and probability, at each depth, of the token the model ends up with.
+    (L + 1, P). ranks, chances: (L + 1, P) rank and probability, at each depth, of the token the model ends up with (or
+    of the one that was asked after).
     """
 
     trace: Trace
@@ -45,19 +47,26 @@ class Lens(NamedTuple):
 
 
 @torch.no_grad()
-def logit_lens(trace: Trace, count: int = 5, places: Sequence[int] | None = None) -> Lens:
-    """The lens at all places or some; every state goes through the model's final norm and head."""
+def logit_lens(
+    trace: Trace, count: int = 5, places: Sequence[int] | None = None, tokens: Sequence[int] | None = None
+) -> Lens:
+    """The lens at all places or some; every state goes through the model's final norm and head.
+
+    tokens: whose ranks and chances are followed, one a place; None: the model's own first choices.
+    """
     from limpid.inspection.trace import PLACES
 
     trace.check_weights()
     wanted = [trace.place(at) for at in places] if places is not None else list(range(len(trace)))
-    final = torch.cat(
-        [
-            trace.subject.logits(trace.hidden[wanted[at : at + PLACES]]).argmax(-1)
-            for at in range(0, len(wanted), PLACES)
-        ]
-    )
-    depths = [_read(trace, trace.main.entered(depth)[wanted], final, count) for depth in range(trace.n_layer + 1)]
+    if tokens is None:
+        states = [trace.hidden[wanted[at : at + PLACES]] for at in range(0, len(wanted), PLACES)]
+        followed = torch.cat([trace.subject.logits(some).argmax(-1) for some in states])
+    else:
+        known = [trace.token_id(token) for token in tokens]
+        if len(known) != len(wanted):
+            raise LimpidError(f"the lens follows one token a place: {len(known)} tokens, {len(wanted)} places.")
+        followed = torch.tensor(known, device=trace.hidden.device)
+    depths = [_read(trace, trace.main.entered(depth)[wanted], followed, count) for depth in range(trace.n_layer + 1)]
     ids, probabilities, entropy, ranks, chances = (
         torch.stack(column).cpu().numpy() for column in zip(*depths, strict=True)
     )
@@ -69,14 +78,14 @@ def depth_logits(trace: Trace, states: Tensor) -> Tensor:
     return trace.subject.logits(trace.main.norm(states))
 
 
-def _read(trace: Trace, states: Tensor, final: Tensor, count: int) -> tuple[Tensor, ...]:
+def _read(trace: Trace, states: Tensor, followed: Tensor, count: int) -> tuple[Tensor, ...]:
     from limpid.inspection.trace import PLACES
 
     found = []
     for at in range(0, len(states), PLACES):
         logprobs = depth_logits(trace, states[at : at + PLACES]).log_softmax(-1)
         best = logprobs.topk(min(count, logprobs.shape[-1]), dim=-1)
-        own = logprobs.gather(1, final[at : at + PLACES, None])
+        own = logprobs.gather(1, followed[at : at + PLACES, None])
         ranks = (logprobs > own).sum(1) + 1
         found.append((best.indices, best.values.exp(), entropy_bits(logprobs), ranks, own[:, 0].exp()))
     return tuple(torch.cat(column) for column in zip(*found, strict=True))

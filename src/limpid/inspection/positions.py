@@ -69,7 +69,11 @@ def rope_matrix(model: Model, place: int) -> Floats:
 def rope_similarity(model: Model, length: int | None = None) -> Floats:
     """(T, T): the mean over pairs of the cosine of the angle between two places: the score that a query and a key of
     equal numbers have by their distance alone."""
-    cos, sin = rope_tables(model, length)
+    return turn_similarity(*rope_tables(model, length))
+
+
+def turn_similarity(cos: Floats, sin: Floats) -> Floats:
+    """`rope_similarity` (T, T) of turns (T, C/2) that are at hand."""
     found: Floats = ((cos @ cos.T + sin @ sin.T) / cos.shape[1]).astype(np.float32)
     return found
 

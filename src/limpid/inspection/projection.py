@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -21,11 +22,14 @@ class Projection(NamedTuple):
     explained: Floats | None
 
 
-def project(vectors: Floats, method: Method = "pca", *, dimensions: int = 2, seed: int = 0) -> Projection:
+def project(
+    vectors: Floats, method: Method = "pca", *, dimensions: int = 2, seed: int = 0, verbose: bool = False
+) -> Projection:
     """Vectors (N, D) as points.
 
     pca: principal components, from the singular values of the centred vectors; each axis is signed so that its largest
-    number is positive. tsne, umap: neighbours stay neighbours, distances mean little; the same for the same seed.
+    number is positive. tsne, umap: neighbours stay neighbours, distances mean little; the same for the same seed; with
+    ``verbose`` the library prints how far it is.
 
     Raises:
         LimpidError: too few vectors, numbers that are not finite, or a library that is not installed.
@@ -37,13 +41,13 @@ def project(vectors: Floats, method: Method = "pca", *, dimensions: int = 2, see
         raise LimpidError("some of the vectors hold numbers that are not finite; they have no place on a map.")
     if not 1 <= dimensions <= min(vectors.shape):
         raise LimpidError(f"{len(vectors)} vectors of width {vectors.shape[1]} span no {dimensions} dimensions.")
-    methods: dict[str, Callable[[Floats, int, int], Projection]] = {"pca": _pca, "tsne": _tsne, "umap": _umap}
+    methods: dict[str, Callable[[Floats, int, int, bool], Projection]] = {"pca": _pca, "tsne": _tsne, "umap": _umap}
     if method not in methods:
         raise LimpidError(f"there is no projection '{method}'. There are: {', '.join(methods)}.")
-    return methods[method](vectors, dimensions, seed)
+    return methods[method](vectors, dimensions, seed, verbose)
 
 
-def _pca(vectors: Floats, dimensions: int, seed: int) -> Projection:
+def _pca(vectors: Floats, dimensions: int, seed: int, verbose: bool) -> Projection:
     centred = vectors.astype(np.float64) - vectors.mean(0, dtype=np.float64)
     variances, axes = np.linalg.eigh(centred.T @ centred)  # (D,) ascending: D is small where N may be large
     variances, axes = variances[::-1].clip(min=0), axes[:, ::-1]
@@ -53,19 +57,29 @@ def _pca(vectors: Floats, dimensions: int, seed: int) -> Projection:
     return Projection((centred @ best).astype(np.float32), share.astype(np.float32))
 
 
-def _tsne(vectors: Floats, dimensions: int, seed: int) -> Projection:
+def _tsne(vectors: Floats, dimensions: int, seed: int, verbose: bool) -> Projection:
     manifold: Any = _library("sklearn.manifold", "scikit-learn")
     perplexity = min(30.0, (len(vectors) - 1) / 3)
-    found = manifold.TSNE(dimensions, perplexity=perplexity, random_state=seed, init="pca").fit_transform(vectors)
+    reducer = manifold.TSNE(dimensions, perplexity=perplexity, random_state=seed, init="pca", verbose=2 * verbose)
+    found = reducer.fit_transform(vectors)
     return Projection(found.astype(np.float32), None)
 
 
-def _umap(vectors: Floats, dimensions: int, seed: int) -> Projection:
+def _umap(vectors: Floats, dimensions: int, seed: int, verbose: bool) -> Projection:
     umap: Any = _library("umap", "umap-learn")
     near = min(15, len(vectors) - 1)
     few = "random" if len(vectors) <= dimensions + 1 else "spectral"
-    reducer = umap.UMAP(n_neighbors=max(2, near), n_components=dimensions, random_state=seed, n_jobs=1, init=few)
+    reducer = umap.UMAP(
+        n_neighbors=max(2, near), n_components=dimensions, random_state=seed, n_jobs=1, init=few, verbose=verbose
+    )
     return Projection(np.asarray(reducer.fit_transform(vectors), dtype=np.float32), None)
+
+
+def missing(method: Method) -> str | None:
+    """What to install before ``method`` can be used; None: nothing."""
+    needs = {"tsne": ("sklearn", "scikit-learn"), "umap": ("umap", "umap-learn")}
+    module, package = needs.get(method, ("numpy", ""))
+    return None if find_spec(module) else package
 
 
 def _library(module: str, package: str) -> Any:

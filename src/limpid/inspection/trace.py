@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from limpid.inspection.attribution import Attribution
     from limpid.inspection.compare import Comparison
     from limpid.inspection.findings import Findings
+    from limpid.inspection.gaze import Look
     from limpid.inspection.head_scores import HeadScores
     from limpid.inspection.lens import Lens
     from limpid.inspection.next_tokens import NextTokens, ReadToken
     from limpid.inspection.parts import Part
     from limpid.inspection.surgery import Effect
+    from limpid.inspection.walk import Chapter
+    from limpid.inspection.worked import Worked
 
 Floats = npt.NDArray[np.float32]
 BUDGET = 2**28
@@ -246,6 +249,26 @@ class Trace:
         from limpid.inspection.compare import compare
 
         return compare(self, other)
+
+    # How it came about ----------------------------------------------------------------------------------------------
+
+    def walk(self) -> list[Chapter]:
+        """The steps of this model in the order they are computed, with the names each of them reads and writes."""
+        from limpid.inspection.walk import walk
+
+        return walk(self)
+
+    def worked(self, name: str, *index: int) -> Worked:
+        """How ``trace[name][index]`` came about: its rule, and the numbers the rule was given; see `worked.worked`."""
+        from limpid.inspection.worked import worked
+
+        return worked(self, name, index)
+
+    def gaze(self, at: int = -1, count: int = 8) -> list[Look]:
+        """Which heads look most at which earlier tokens from a place; see `gaze.gaze`."""
+        from limpid.inspection.gaze import gaze
+
+        return gaze(self, at, count)
 
     # Odds and ends ---------------------------------------------------------------------------------------------------
 

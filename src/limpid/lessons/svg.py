@@ -25,8 +25,7 @@ def short(value: float) -> str:
         return "0"
     if value == int(value) and abs(value) < 1e6:
         return str(int(value))
-    text = f"{value:.3g}" if abs(value) < 1 else f"{value:.2f}"
-    return text
+    return f"{value:.3g}" if abs(value) < 1 else f"{value:.2f}"
 
 
 def _em(text: str) -> int:

@@ -21,7 +21,8 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 @functools.cache
 def matmul_rate(dtype: torch.dtype, device: str = "cpu", size: int = 1024, seconds: float = 0.15) -> float:
     """FLOP/s of a square matrix product: the best of those that fit in ``seconds``."""
-    a = torch.randn(size, size, device=device).to(dtype)
+    draw = torch.Generator(device).manual_seed(0)  # of its own: nobody's random numbers change by being measured
+    a = torch.randn(size, size, device=device, generator=draw).to(dtype)
     best, spent = float("inf"), 0.0
     for attempt in range(1000):
         began = time.perf_counter()
@@ -121,3 +122,13 @@ def peak_rss_bytes() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def memory_bytes(device: torch.device) -> int:
+    """What this process holds now: of the GPU's memory where it computes there, else resident in main memory."""
+    if device.type == "cuda":
+        return int(torch.cuda.memory_allocated(device))
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return peak_rss_bytes()

@@ -30,7 +30,10 @@ MAX_MESSAGE_BYTES = 512 * 2**10
 """What a page may say at once: 2,000 points as CSV, with room."""
 SUBPROTOCOL = "limpid"
 TRY_LATER, TOO_LARGE, FAILED, NO_SUCH = 1013, 1009, 1011, 1008
+_END_SECONDS = 5
+"""A process that is killed ends at once; whatever else may have been told of it, a server does not wait for ever."""
 _MAX_ANSWER_BYTES = 64 * 2**20
+_SESSIONS = {"playground", "perceptron", *(f"lesson:{name}" for name in NAMES)}
 log = logging.getLogger("limpid.server")
 
 
@@ -59,7 +62,7 @@ def add_lessons(app: FastAPI, state: State) -> None:
 
     @app.websocket("/api/lessons/{name}")
     async def lesson(socket: WebSocket, name: str) -> None:
-        if name not in ("playground", "perceptron") and name.removeprefix("lesson:") not in NAMES:
+        if name not in _SESSIONS:
             await socket.close(NO_SUCH, "There is no such lesson.")
             return
         await socket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None)
@@ -112,8 +115,8 @@ async def _carry(socket: WebSocket, name: str) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        with contextlib.suppress(ConnectionError):
-            await process.communicate()  # its pipes are closed as well
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            await asyncio.wait_for(process.communicate(), _END_SECONDS)  # its pipes are closed as well
 
 
 async def _in(socket: WebSocket, process: Process) -> None:

@@ -27,6 +27,7 @@ from limpid.server.insides import fingerprint_of
 from limpid.server.memory import fitting_rows, free_bytes
 from limpid.server.metrics import Metrics
 from limpid.server.models import ServedModel
+from limpid.server.stream import in_thread
 from limpid.server.translating import TranslatorModel, TranslatorRunner
 from limpid.stages.load import BEST, drafter, precision
 
@@ -137,6 +138,23 @@ def make_ready(opened: Opened, loop: asyncio.AbstractEventLoop, metrics: Metrics
     engine.step()  # kernels are made ready for their shapes now, not while the first client waits
     engines = EngineRunner(engine, loop, numbers, rows=opened.rows, queue=opened.queue)
     return _described(DecoderModel(opened.name, tokenizer, engines, **about), facts)
+
+
+class Loader:
+    """Makes checkpoints answer while the server runs, of the same sizes and in the same place as the first models."""
+
+    def __init__(self, sizes: Sizes, place: Place, metrics: Metrics) -> None:
+        self._sizes, self._place, self._metrics = sizes, place._replace(draft=None), metrics
+
+    async def __call__(self, path: Path, name: str) -> ServedModel:
+        """Raises ApiError where it cannot be read, is no model that answers, or does not fit into memory."""
+        loop = asyncio.get_running_loop()
+
+        def load() -> ServedModel:
+            (opened,) = open_runs([f"{name}={path}"], Path, self._sizes, self._place)
+            return make_ready(opened, loop, self._metrics, self._place)
+
+        return await in_thread(load)
 
 
 def _facts(checkpoint: store.Checkpoint[Any], place: Place) -> dict[str, Any]:

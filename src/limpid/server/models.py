@@ -1,4 +1,4 @@
-"""The models a server offers, by name: an allow-list, which no request can add to."""
+"""The models a server offers, by name: an allow-list, to which only its own page can add: checkpoints of runs."""
 
 from __future__ import annotations
 
@@ -107,6 +107,12 @@ class Catalogue:
 
     def __init__(self, models: Iterable[ServedModel] = ()) -> None:
         self._models = {model.name: model for model in models}
+        self.added = 0
+
+    def add(self, model: ServedModel) -> None:
+        """Offer one more."""
+        self._models = self._models | {model.name: model}  # whoever walks through the old table goes on undisturbed
+        self.added += 1
 
     def __iter__(self) -> Iterator[ServedModel]:
         return iter(self._models.values())

@@ -11,11 +11,14 @@ from starlette.responses import Response
 
 from limpid import __version__
 from limpid.server.chats import Chats
+from limpid.server.embeddings import add_embeddings
 from limpid.server.errors import ApiError, bad_request
 from limpid.server.looking import add_looking
 from limpid.server.models import ServedModel
 from limpid.server.requests import Body
+from limpid.server.run_pages import add_runs
 from limpid.server.state import State, read_fields, read_model_body, read_table
+from limpid.server.stepping import add_stepping
 from limpid.server.stream import Json, in_thread
 from limpid.server.talk import PromptBody, TalkBody, talk, tell_prompt
 
@@ -49,6 +52,9 @@ def add_own_api(app: FastAPI, state: State) -> None:
     _add_models(app, state)
     _add_chats(app, state)
     add_looking(app, state)
+    add_stepping(app, state)
+    add_embeddings(app, state)
+    add_runs(app, state)
 
 
 def _add_models(app: FastAPI, state: State) -> None:

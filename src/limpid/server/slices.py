@@ -35,15 +35,7 @@ def part(trace: Trace, name: str, index: str = "") -> npt.NDArray[Any]:
     if name not in names:
         trace.tensor(name)  # it says what there is
     shape = names[name]
-    steps = _steps(name, index, shape)
-    size = math.prod(
-        len(range(*s.indices(n))) if isinstance(s, slice) else 1 for s, n in zip(steps, shape, strict=True)
-    )
-    if size > NUMBERS:
-        raise LimpidError(
-            f"{name}[{index or ':'}] has {size:,} numbers, and at most {NUMBERS:,} are sent at once; "
-            "ask for a part of it with index=."
-        )
+    steps = cut(name, index, shape)
     matrix = _MATRIX.fullmatch(name)
     if matrix is not None and matrix[4] in _STAGES:
         stack, layer, kind, point = matrix.groups()
@@ -82,7 +74,12 @@ def raw(array: npt.NDArray[Any], layout: str = "whole") -> Response:
     return Response(array.astype(code).tobytes(), media_type="application/octet-stream", headers=headers)
 
 
-def _steps(name: str, index: str, shape: Sequence[int]) -> list[int | slice]:
+def cut(name: str, index: str, shape: Sequence[int]) -> list[int | slice]:
+    """The index of ``part``, read, a step a dimension.
+
+    Raises:
+        LimpidError: it does not fit the shape, or asks for more numbers than `NUMBERS`.
+    """
     given = index.split(",") if index else []
     if len(given) > len(shape):
         raise LimpidError(f"{name} has {len(shape)} dimensions, and '{index}' names {len(given)}.")
@@ -98,7 +95,16 @@ def _steps(name: str, index: str, shape: Sequence[int]) -> list[int | slice]:
             raise LimpidError(f"index {step} is outside 0..{count - 1} of {name}, which is {_shown(shape)}.")
         else:
             steps.append(int(step) % count)
-    return [*steps, *[slice(None)] * (len(shape) - len(steps))]
+    whole = [*steps, *[slice(None)] * (len(shape) - len(steps))]
+    size = math.prod(
+        len(range(*s.indices(n))) if isinstance(s, slice) else 1 for s, n in zip(whole, shape, strict=True)
+    )
+    if size > NUMBERS:
+        raise LimpidError(
+            f"{name}[{index or ':'}] has {size:,} numbers, and at most {NUMBERS:,} are sent at once; "
+            "ask for a part of it with index=."
+        )
+    return whole
 
 
 def _shown(shape: Sequence[int]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from limpid.server.insides import Insides
 from limpid.server.metrics import Metrics
 from limpid.server.models import Catalogue, ServedModel
 from limpid.server.requests import Body, ModelBody
+from limpid.server.run_folder import RunFolder
 from limpid.server.stream import in_thread
 
 T = TypeVar("T")
@@ -26,7 +28,8 @@ _LONG = 64 * 2**10
 
 class State:
     """What the endpoints share. models: None until they are loaded. draining: nothing new is taken.
-    chats: the history of the page, where one is kept. insides: what is looked into."""
+    chats: the history of the page, where one is kept. insides: what is looked into. runs: the
+    folder of runs that is shown. loader: makes a checkpoint answer under a name."""
 
     def __init__(self, *, max_body_bytes: int = MAX_BODY_BYTES, chats: Chats | None = None) -> None:
         self.models: Catalogue | None = None
@@ -34,6 +37,8 @@ class State:
         self.max_body_bytes = max_body_bytes
         self.chats = chats
         self.insides = Insides()
+        self.runs: RunFolder | None = None
+        self.loader: Callable[[Path, str], Awaitable[ServedModel]] | None = None
         self.draining = False
 
     def ready(self) -> Catalogue:

@@ -23,13 +23,13 @@ Ids = list[Annotated[int, Field(ge=0)]]
 
 class TraceBody(ModelBody):
     """One of ``text``, ``ids`` and ``messages``. answer: token ids that follow it. target: of a translator, what it has
-    said; absent: its own translation."""
+    said, as text or ids; absent: its own translation."""
 
     text: str | None = None
     ids: Ids | None = None
     messages: Annotated[list[ChatMessage], Field(min_length=1)] | None = None
     answer: Ids | None = None
-    target: str | None = None
+    target: str | Ids | None = None
 
     def check(self) -> None:
         if sum(given is not None for given in (self.text, self.ids, self.messages)) != 1:

@@ -33,9 +33,11 @@ _ALONE = {
     "tokens_per_second": ("Speed", "tokens a second"),
     "grad_norm": ("Gradient norm", "before clipping"),
     "learning_rate": ("Learning rate", "as a factor of the base rates"),
+    "memory_bytes": ("Memory", "bytes that the process holds"),
+    "utilisation": ("Utilisation", "share of the machine's own matrix products a second"),
 }
-_SHARES = ("wrong", "informative_groups", "accuracy", "validation_accuracy")
-_MACHINERY = ("tokens_per_second", "grad_norm", "learning_rate")
+_SHARES = ("utilisation", "wrong", "informative_groups", "accuracy", "validation_accuracy")
+_MACHINERY = ("tokens_per_second", "grad_norm", "learning_rate", "memory_bytes", "utilisation")
 
 
 class Series(NamedTuple):

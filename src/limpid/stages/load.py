@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
@@ -23,6 +25,7 @@ from limpid.parallel.environment import pick_device
 from limpid.parallel.hardware import compute_dtype, keep_memory
 from limpid.text.tokenizer import Tokenizer
 
+Floats = npt.NDArray[np.float32]
 LOOKUP = "lookup"
 """The name of the drafter that needs no model."""
 BEST = "best"
@@ -85,8 +88,27 @@ def load_subject(path: Path, *, device: str = "auto") -> tuple[Model, Tokenizer]
     return checkpoint.model.to(pick_device(device)).eval(), checkpoint.tokenizer
 
 
-def load_word_vectors(path: Path) -> WordVectors:
-    """The word vectors of a skip-gram run, or the token embeddings of the model at ``path``.
+class Tables(NamedTuple):
+    """The tables of a model that have a row for each token, float32.
+
+    path: of the checkpoint or file they are from. rows: by name, (V, D): "input", the embedding; and "output", what a
+    final state is multiplied by, where that is another table. model: None where there is none, but vectors of words.
+    """
+
+    path: Path
+    tokenizer: Tokenizer
+    rows: dict[str, Floats]
+    model: Model | None
+
+    def words(self, table: str = "input") -> WordVectors:
+        """Raises LimpidError where there is no such table."""
+        if table not in self.rows:
+            raise LimpidError(f"{self.path} has no table '{table}'; it has {', '.join(self.rows)}.")
+        return WordVectors(self.tokenizer, self.rows[table])
+
+
+def load_tables(path: Path) -> Tables:
+    """The tables of a skip-gram run, or of the model of any kind at ``path``.
 
     Raises:
         LimpidError: nothing there, or damaged.
@@ -94,11 +116,28 @@ def load_word_vectors(path: Path) -> WordVectors:
     file = next(
         (f for f in (path / "vectors.safetensors", path / "skipgram" / "vectors.safetensors") if f.exists()), None
     )
-    if file is None:
-        checkpoint = store.read(path)
-        return WordVectors(checkpoint.tokenizer, checkpoint.model.embedding.weight.detach().float().numpy())
-    try:
-        table = load_file(file)["embedding"]
-    except (OSError, KeyError, SafetensorError) as error:
-        raise LimpidError(f"{file} holds no word vectors: {error}") from None
-    return WordVectors(Tokenizer.load(file.parent / "tokenizer.json"), table)
+    if file is not None:
+        try:
+            table = load_file(file)["embedding"]
+        except (OSError, KeyError, SafetensorError) as error:
+            raise LimpidError(f"{file} holds no word vectors: {error}") from None
+        return Tables(file, Tokenizer.load(file.parent / "tokenizer.json"), {"input": table}, None)
+    run = path / "seq2seq" if (path / "seq2seq").is_dir() else path
+    best = run / BEST
+    checkpoint = store.read(best if (best / "checksums.json").is_file() else run, Model)
+    whole = checkpoint.model
+    model: Any = whole.backbone if isinstance(whole, TaskModel) else whole
+    rows = {"input": model.embedding.weight.detach().float().numpy()}
+    head: Any = None if isinstance(whole, TaskModel) else model.head  # a task's backbone foretells no token
+    if head is not None and head.weight is not model.embedding.weight:
+        rows["output"] = head.weight.detach().float().numpy()
+    return Tables(checkpoint.path, checkpoint.tokenizer, rows, model)
+
+
+def load_word_vectors(path: Path) -> WordVectors:
+    """The word vectors of a skip-gram run, or the token embeddings of the model at ``path``.
+
+    Raises:
+        LimpidError: nothing there, or damaged.
+    """
+    return load_tables(path).words()

@@ -29,6 +29,7 @@ from limpid.parallel.hardware import peak_rss_bytes
 from limpid.stages.corpus import splits, tokenizer_for
 from limpid.stages.events import Event, Finished, Saved, Started
 from limpid.stages.recipe import DataSection, Recipe
+from limpid.stages.sitting import Sitting
 from limpid.stages.training_run import claim
 from limpid.text.tokenizer import Tokenizer, TokenizerSection
 from limpid.training.fit import StepReport
@@ -84,6 +85,7 @@ def skipgram(recipe: WordsRecipe, out: Path, *, resume: bool = False) -> Iterato
         clean_leftovers(out)
         clean_leftovers(out / "checkpoints")
         claim("skipgram", recipe, out, resume)
+        sitting = stack.enter_context(Sitting(out))
         began = time.perf_counter()
         section = recipe.skipgram
         tokenizer, batches, share_unknown = _prepare(recipe, out)
@@ -93,6 +95,7 @@ def skipgram(recipe: WordsRecipe, out: Path, *, resume: bool = False) -> Iterato
             tables = _fresh(tokenizer.vocab_size, section)
         start, before = int(done.get("step", 0)), float(done.get("seconds", 0))
         parameters = sum(table.numel() for table in tables.values())
+        sitting.note(steps=steps, parameters=parameters, device="cpu", dtype="float32")
         yield Started("skipgram", start, steps, parameters, "cpu", "float32", False)
         log = stack.enter_context(MetricsLog(out, step=start))
         loss_sum = pairs = 0.0

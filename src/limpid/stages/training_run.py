@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from limpid.checkpoint import store
 from limpid.checkpoint.shards import read_shards
 from limpid.core.errors import Interrupted, LimpidError
-from limpid.core.logging import MetricsLog
+from limpid.core.logging import MetricsLog, TextsLog
 from limpid.core.paths import RunLock, atomic_write_text, clean_leftovers, ensure_directory
 from limpid.core.recipe import Section, dumps
 from limpid.core.signals import StopRequest
@@ -28,12 +28,14 @@ from limpid.parallel.hardware import (
     compute_dtype,
     keep_memory,
     matmul_rate,
+    memory_bytes,
     peak_rss_bytes,
     release_memory,
 )
 from limpid.parallel.shard import settle, shard
 from limpid.stages.events import Evaluated, Event, Finished, Sampled, Saved, Started
 from limpid.stages.recipe import Recipe
+from limpid.stages.sitting import Sitting
 from limpid.text.tokenizer import Tokenizer
 from limpid.training.fit import fit
 from limpid.training.objectives.next_token import Objective
@@ -143,12 +145,14 @@ def train_stage(
     recipe = recipe.resolved(world.device)
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
+        sitting: Sitting | None = None
         if world.leads:
             ensure_directory(out)
             stack.enter_context(RunLock(out))
             clean_leftovers(out)
             clean_leftovers(out / "checkpoints")
             claim(stage, recipe, out, resume)
+            sitting = stack.enter_context(Sitting(out, processes=world.size))
         world.wait()
         release_memory()
         began = time.perf_counter()
@@ -162,6 +166,14 @@ def train_stage(
         note = "; ".join(part for part in (trained_share(job.model), job.note) if part)
         yield Started(stage, start, job.steps, parameters, str(world.device), named, compiled, note)
         log = stack.enter_context(MetricsLog(out, step=start)) if world.leads else None
+        texts = TextsLog(out, step=start) if world.leads else None
+        flops_a_token = flops_per_token(job.model, job.length or job.model.config.context)
+        rate = matmul_rate(dtype, world.device.type) * world.size
+        if sitting is not None:
+            sitting.note(
+                steps=job.steps, parameters=parameters, device=str(world.device), dtype=named,
+                flops_per_token=flops_a_token, matmul_flops_per_second=rate,
+            )  # fmt: skip
         clock = _Clock(done, began)
         best: dict[str, Any] = done.get("best", {})
 
@@ -197,13 +209,17 @@ def train_stage(
             extra = job.extra()  # of all processes
             if log:
                 speed = report.tokens / report.seconds
-                log.write(report.step, {**report._asdict(), "tokens_per_second": speed, **extra})
+                machine = {"memory_bytes": memory_bytes(world.device), "utilisation": speed * flops_a_token / rate}
+                log.write(report.step, {**report._asdict(), "tokens_per_second": speed, **machine, **extra})
             yield report
             last = report.step == job.steps
             if last or (recipe.eval.every and report.step % recipe.eval.every == 0):
                 yield evaluate(report.step)
                 if job.sample is not None:
-                    yield Sampled(report.step, *job.sample())
+                    prompt, text = job.sample()
+                    if texts is not None:
+                        texts.write(report.step, prompt, text)
+                    yield Sampled(report.step, prompt, text)
                     settle(job.model)
             stopped = world.any(stop.code is not None)
             if last or stopped or (recipe.checkpoint.every and report.step % recipe.checkpoint.every == 0):
@@ -212,7 +228,7 @@ def train_stage(
             if stopped and not last:
                 code = stop.code or 143
                 raise Interrupted(f"stopped at step {saved} of {job.steps}; --resume continues from there.", code)
-        flops = clock.tokens * flops_per_token(job.model, job.length or job.model.config.context)
+        flops = clock.tokens * flops_a_token
         conclusion = job.conclude()
         summary = {
             "stage": stage,

@@ -10,7 +10,7 @@ import { glances, scores } from "./matrices.js";
 import { chosen, choose, spoken } from "./store.js";
 import { fonts, weight } from "./words.js";
 
-const GAP = 5, SIDE = 22, HEAD = 18;
+const SIDE = 22, HEAD = 18;
 const over = signal(null); // the head under the pointer, as a place in the order
 
 /** The score of a head, or null. */
@@ -31,12 +31,11 @@ function order() {
 function layout(width) {
   const { stack, sorted, score } = chosen.value, flow = sorted && score, columns = stack?.n_head ?? 1, count = (stack?.n_layer ?? 0) * columns;
   const side = flow ? 0 : SIDE, top = flow ? 2 : HEAD, below = (score ? 6 : 0) + (flow ? 14 : 0);
-  const size = Math.max(30, Math.min(104, Math.floor((width - side - 2) / columns) - GAP));
-  const across = flow ? Math.max(1, Math.floor(width / (size + GAP))) : columns;
+  const gap = columns > 8 ? 2 : 5, size = Math.max(16, Math.min(104, Math.floor((width - side - 2) / columns) - gap)), step = size + gap, down = step + below;
+  const across = flow ? Math.max(1, Math.floor(width / step)) : columns;
   return {
-    size, across, side, top, step: size + GAP, down: size + GAP + below, count, flow,
-    width: side + across * (size + GAP), height: top + Math.ceil(count / across) * (size + GAP + below),
-    at: (place) => [side + (place % across) * (size + GAP) + 1, top + Math.floor(place / across) * (size + GAP + below) + 1],
+    size, across, side, top, step, down, count, flow, width: side + across * step, height: top + Math.ceil(count / across) * down,
+    at: (place) => [side + (place % across) * step + 1, top + Math.floor(place / across) * down + 1],
   };
 }
 
@@ -87,7 +86,8 @@ function pictures(numbers, scale) {
   return made;
 }
 
-function draw({ context, width, height, top, left, box }) {
+function draw({ context, width, height, top, left, box, canvas }) {
+  canvas.dataset.drawn = `${glances.value.layers.length} ${glances.value.key}`;
   const c = chosen.value, { colors } = palette.value, { layers } = glances.value, heads = order(), plan = layout(box.clientWidth);
   context.translate(-left, -top);
   context.font = `11px ${fonts.sans()}`;

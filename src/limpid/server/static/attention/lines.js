@@ -1,5 +1,5 @@
 // Heads as lines from the tokens that look to those that are looked at: the more weight, the stronger the line.
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { css, hue } from "../lib/colors.js";
 import { palette } from "../lib/heat.js";
 import { html } from "../lib/html.js";
@@ -40,6 +40,11 @@ const reach = (width) => [Math.min(190, width * 0.34), width - Math.min(190, wid
 
 export function Lines() {
   const c = chosen.value, canvas = useRef(null), found = matrices.value, wide = useRef(0);
+  const pinned = c.row ?? c.column;
+  useEffect(() => { // what is pinned elsewhere is seen here
+    const box = canvas.current?.closest(".viewport");
+    if (box && pinned !== null) reveal(box, Math.max(0, pinned - 4) * DOWN, (pinned + 5) * DOWN + 8);
+  }, [pinned, found === null]);
   if (!found?.several.length) return html`<div class="viewport lines"></div>`;
   const count = () => Math.max(queryTokens.value.length, keyTokens.value.length);
   const find = (x, y) => {

@@ -15,7 +15,6 @@ import { beside, chosen, choose, models, STAGES, trace, VIEWS } from "./store.js
 
 export function Looker() {
   const c = chosen.value, found = matrices.value, box = useRef(null);
-  if (c.layer === null && !c.rollout) return html`<section class="looker empty"><p>${t("attention.chooseHead")}</p></section>`;
   const view = c.rollout && c.view !== "matrix" ? "matrix" : c.view;
   return html`<section class="looker" ref=${box} aria-label=${title(c)}>
     <header><h2>${title(c)}</h2>
@@ -46,7 +45,7 @@ function Matrices({ found }) {
 /** What the colours of a matrix mean, after its name. */
 function legend(signed, numbers, name, most) {
   const end = signed ? (most ?? largest(numbers)) : 1, by = chosen.value.scale === "row" && !signed;
-  return html`${name && html`<b>${name}</b> `}<span class="legend ${signed ? "signed" : ""}"><span>${signed ? `−${end.toPrecision(3)}` : "0"}</span><i></i><span>${signed ? end.toPrecision(3) : by ? t("attention.rowMost") : "1"}</span></span>`;
+  return html`${name && html`<b>${name}</b> `}<span class=${signed ? "ramp signed" : "ramp"}><span>${signed ? `−${end.toPrecision(3)}` : "0"}</span><i></i><span>${signed ? end.toPrecision(3) : by ? t("attention.rowMost") : "1"}</span></span>`;
 }
 
 const differences = new WeakMap();
@@ -70,7 +69,7 @@ function Beside() {
     choose({ beside: to.startsWith("model:") ? to.slice(6) : null, ...(to === "head" ? { layer2: c.layer, head2: (c.head + 1) % c.stack.n_head } : { layer2: null, head2: null }), difference: null });
   };
   const pick = (name, count, now) => html`<select aria-label=${t(name === "layer2" ? "attention.otherLayer" : "attention.otherHead")} onChange=${(event) => choose({ [name]: event.target.value })}>${Array.from({ length: count }, (_, i) => html`<option value=${i} selected=${i === now}>${i}</option>`)}</select>`;
-  return html`<label>${t("attention.compare")}<select class="compare" onChange=${change}><option value="" selected=${!value}>${t("attention.nothing")}</option>${!c.rollout && html`<option value="head" selected=${value === "head"}>${t("attention.anotherHead")}</option>`}${others.map((one) => html`<option value=${`model:${one.name}`} selected=${value === `model:${one.name}`}>${one.name}</option>`)}</select></label>
+  return html`<label>${t("attention.compare")}<select class="compare" onChange=${change}><option value="" selected=${!value}>${t("attention.alone")}</option>${!c.rollout && html`<option value="head" selected=${value === "head"}>${t("attention.anotherHead")}</option>`}${others.map((one) => html`<option value=${`model:${one.name}`} selected=${value === `model:${one.name}`}>${one.name}</option>`)}</select></label>
     ${value === "head" && html`<span class="two">${pick("layer2", c.stack.n_layer, c.otherLayer)}.${pick("head2", c.stack.n_head, c.otherHead)}</span>`}
     ${value && html`<label class="check"><input type="checkbox" checked=${c.difference} onChange=${(event) => choose({ difference: event.target.checked ? 1 : null })} />${t("attention.difference")}</label>`}`;
 }

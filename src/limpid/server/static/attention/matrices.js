@@ -16,7 +16,7 @@ let wanted = "";
 effect(() => {
   const c = chosen.value, own = trace.value, second = beside.value;
   if (!own || !c.stack || (c.layer === null && !c.rollout)) { wanted = ""; matrices.value = null; return; }
-  const key = JSON.stringify([own.facts.id, second?.facts.id, c.stack.name, c.kind, c.rollout, c.layer, c.head, c.heads, c.stage, c.otherLayer, c.otherHead]);
+  const key = JSON.stringify([own.facts.id, second?.facts.id, c.stack.name, c.kind, c.rollout, c.layer, c.head, c.heads, c.view === "lines", c.stage, c.otherLayer, c.otherHead]);
   if (key === wanted) return;
   wanted = key;
   load(key, c, own, second);
@@ -31,14 +31,13 @@ async function load(key, c, own, second) {
     }
     const main = own.head(c.layer, c.head, { ...at, stage: c.stage });
     const weights = c.stage === "pattern" ? main : own.head(c.layer, c.head, at);
-    const several = c.view === "lines" || c.heads.length > 1 ? c.heads : [];
+    const several = c.view === "lines" ? c.heads : [];
     return {
       key, main: await main, weights: await weights, other: await other(c, own, second, at),
       several: await Promise.all(several.map(async (head) => [head, await own.head(c.layer, head, at)])),
     };
-  }, () => load(key, c, own, second));
+  }, () => { if (wanted === key) load(key, c, own, second); });
   if (wanted === key && found) matrices.value = found;
-  else if (!found && wanted === key) wanted = "";
 }
 
 function other(c, own, second, at) {
@@ -78,8 +77,6 @@ effect(() => {
 });
 
 async function rate(key, own, second, score) {
-  const found = await asking(async () => (score === "difference" ? { difference: (await own.compare(second)).attention } : own.scores()), () => rate(key, own, second, score));
-  if (scored !== key) return;
-  if (found) scores.value = found;
-  else scored = "";
+  const found = await asking(async () => (score === "difference" ? { difference: (await own.compare(second)).attention } : own.scores()), () => { if (scored === key) rate(key, own, second, score); });
+  if (scored === key && found) scores.value = found;
 }

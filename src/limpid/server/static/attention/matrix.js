@@ -7,10 +7,11 @@ import { t } from "../lib/i18n.js";
 import { cell } from "../lib/trace.js";
 import { IconButton } from "../parts/icons.js";
 import { reveal, Viewport } from "../parts/viewport.js";
+import { matrices } from "./matrices.js";
 import { chosen, choose, cursor, keyTokens, pointed, queryTokens, spoken } from "./store.js";
 import { fonts, quoted, short, weight } from "./words.js";
 
-const LABELLED = 13, MOST = 44; // pixels a cell: from where its tokens are written beside it; at most, unless zoomed
+const LABELLED = 10.5, MOST = 44; // pixels a cell: from where its tokens are written beside it; at most, unless zoomed
 const ZOOM = [1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32];
 
 /** How large a cell is, and where the first one begins. */
@@ -21,6 +22,9 @@ function layout(width, height, zoom) {
   const [left, top] = labelled ? [side, 84] : [34, 20], cells = size(left, top);
   return { left, top, size: cells, labelled, width: left + columns * cells + 2, height: top + rows * cells + 2, rows, columns };
 }
+
+/** What a matrix may take of the page: its box is as high as the matrix is, up to a share of the window. */
+const room = (box) => [box.clientWidth, parseFloat(getComputedStyle(box).maxHeight)];
 
 /** One number of a matrix, in words. */
 export function tell(matrix, row, column, isWeight) {
@@ -63,8 +67,9 @@ export function Matrix({ numbers, title, signed, most: given, canvas: outer }) {
     spoken.value = t("attention.cell", words);
   };
   const draw = ({ context, width, height, left, top, canvas: element }) => {
-    frame.current = [element.closest(".viewport").clientWidth, element.closest(".viewport").clientHeight];
+    frame.current = room(element.closest(".viewport"));
     const p = plan(), { colors: ink } = palette.value, { row, column } = cursor.value, x0 = p.left - left, y0 = p.top - top;
+    element.dataset.drawn = matrices.peek()?.key;
     element.dataset.cells = JSON.stringify({ left: x0, top: y0, size: p.size });
     context.save();
     context.beginPath(); context.rect(p.left, p.top, width, height); context.clip();
@@ -84,7 +89,7 @@ export function Matrix({ numbers, title, signed, most: given, canvas: outer }) {
   return html`<figure class="matrix"><figcaption>${title}<span class="grow"></span>
       <${IconButton} name="minus" label=${t("attention.zoomOut")} keys="-" disabled=${zoom === 0} onClick=${() => setZoom(zoom - 1)} /><${IconButton} name="add" label=${t("attention.zoomIn")} keys="+" disabled=${zoom === ZOOM.length - 1} onClick=${() => setZoom(zoom + 1)} /></figcaption>
     <${Viewport} class="matrix-view" canvas=${canvas} label=${t("attention.matrixLabel", { title })} deps=${[numbers, factor, signed, scale, colors, given]}
-      extent=${(width, height) => { frame.current = [width, height]; const p = plan(); return [p.width, p.height]; }} draw=${draw}
+      extent=${() => { frame.current = room(canvas.current.closest(".viewport")); const p = plan(); return [p.width, p.height]; }} draw=${draw}
       onPoint=${(x, y) => { const at = find(x, y), was = pointed.peek(); if (at?.row !== was?.row || at?.column !== was?.column) pointed.value = at; }}
       onLeave=${() => { pointed.value = null; }} onPick=${(x, y) => { const at = find(x, y); if (at) choose(at.row === c.row && at.column === c.column ? { row: null, column: null } : at); }} onKey=${key} />
   </figure>`;
@@ -95,7 +100,7 @@ function labels(context, p, { x0, y0, width, height, row, column, ink, firstRow,
   const rows = queryTokens.value, columns = keyTokens.value, step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find((n) => n * p.size >= 26) ?? 2000;
   context.textBaseline = "middle";
   context.save();
-  context.beginPath(); context.rect(0, p.top, p.left, height); context.clip();
+  context.beginPath(); context.rect(0, p.top - 7, p.left, height); context.clip();
   context.textAlign = "right";
   for (let i = firstRow; i < lastRow; i++) {
     if (!p.labelled && i % step && i !== row) continue;
@@ -103,7 +108,7 @@ function labels(context, p, { x0, y0, width, height, row, column, ink, firstRow,
   }
   context.restore();
   context.save();
-  context.beginPath(); context.rect(p.left, 0, width, p.top); context.clip();
+  context.beginPath(); context.rect(p.left - 12, 0, width, p.top); context.clip();
   for (let j = firstColumn; j < lastColumn; j++) {
     if (!p.labelled && j % step && j !== column) continue;
     const x = x0 + (j + 0.5) * p.size;
@@ -117,7 +122,7 @@ function labels(context, p, { x0, y0, width, height, row, column, ink, firstRow,
 }
 
 function label(context, text, x, y, strong, p, ink) {
-  context.font = `${strong ? "600 " : ""}${p.labelled ? `13px ${fonts.serif()}` : `11px ${fonts.sans()}`}`;
+  context.font = `${strong ? "600 " : ""}${p.labelled ? `${Math.min(14, Math.max(11, p.size))}px ${fonts.serif()}` : `11px ${fonts.sans()}`}`;
   if (strong && !p.labelled) { // over its neighbours
     const wide = context.measureText(text).width + 4, from = context.textAlign === "right" ? x - wide + 2 : x - wide / 2;
     context.fillStyle = css(ink.paper); context.fillRect(from, y - 8, wide, 16);

@@ -6,8 +6,8 @@ import { words } from "../i18n/attention.js";
 import { IconButton } from "../parts/icons.js";
 import { Form } from "./form.js";
 import { Grid } from "./grid.js";
+import { Guide } from "./guide.js";
 import { Looker } from "./looker.js";
-import { matrices } from "./matrices.js";
 import { Reading } from "./reading.js";
 import { beside, busy, chosen, choose, models, SCORES, spoken, trace, trouble } from "./store.js";
 
@@ -22,7 +22,7 @@ export function AttentionPage() {
     <h1 class="hidden">${t("attention")}</h1>
     <${Form} />
     <${Reading} />
-    ${trace.value && html`<div class=${open ? "work open" : "work"}><section class="heads" aria-label=${t("attention.heads")}><${GridBar} /><${Grid} />${!open && !matrices.value && html`<p class="soft hint">${t("attention.what")}</p>`}</section><${Looker} /></div>`}
+    ${trace.value && html`<div class=${open ? "work open" : "work"}><section class="heads" aria-label=${t("attention.heads")}><${GridBar} /><${Grid} /></section>${open ? html`<${Looker} />` : html`<${Guide} />`}</div>`}
     <p class="hidden" aria-live="polite">${spoken.value}</p>
   </main>`;
 }

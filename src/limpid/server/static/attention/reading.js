@@ -1,23 +1,36 @@
 // The text itself: pointing at a token shows where it looks, pinning keeps it; what is looked at is tinted.
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { effect } from "@preact/signals";
 import { html } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
-import { visible } from "../lib/format.js";
+import { hex, visible } from "../lib/format.js";
 import { cell, row as rowOf } from "../lib/trace.js";
 import { matrices } from "./matrices.js";
 import { chosen, choose, cursor, keyTokens, pointed, queryTokens, spoken, trace } from "./store.js";
 import { quoted, weight } from "./words.js";
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const raw = (token) => Uint8Array.from(token.bytes.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 /** A token as it is read: its characters, what cannot be seen made visible; a chip where it is none. */
-function written(token) {
-  if (token.special) return { text: token.label, chip: true };
-  try {
-    const text = decoder.decode(Uint8Array.from(token.bytes.match(/../g) ?? [], (pair) => parseInt(pair, 16)));
-    if (text) return { text: visible(text).replace(/␣/g, " ").replace(/⏎/g, "⏎\n") };
-  } catch { /* a part of a character */ }
-  return { text: token.completes ? token.character : token.label.replace(/[<>]/g, "").replace(/0x/g, ""), chip: !token.completes };
+function Piece({ token, place }) {
+  let text = "";
+  if (!token.special) try { text = decoder.decode(raw(token)); } catch { /* bytes that are no character */ }
+  if (!text) return html`<span data-at=${place} class="piece chip">${token.label}</span>`;
+  return html`<span data-at=${place} class="piece">${visible(text).replace(/␣/g, " ").replace(/⏎/g, "⏎\n")}</span>`;
+}
+
+/** The text; under a character that several tokens make stand their bytes. */
+function pieces(tokens) {
+  const nodes = [];
+  for (let at = 0; at < tokens.length; at++) {
+    let end = at;
+    if (tokens[at].character) while (end < tokens.length && tokens[end].character === tokens[at].character && !tokens[end].completes) end++;
+    if (end === at || !tokens[end]?.completes) { nodes.push(html`<${Piece} key=${at} token=${tokens[at]} place=${at} />`); continue; }
+    const parts = tokens.slice(at, end + 1), first = at;
+    nodes.push(html`<span key=${at} class="whole"><span>${visible(tokens[at].character)}</span><span class="bytes">${parts.map((token, i) => html`<span data-at=${first + i} data-hex=${hex(token.bytes)} class="piece byte"></span>`)}</span></span>`);
+    at = end;
+  }
+  return nodes;
 }
 
 /** One side of the attention as running text. side: "row" (who looks), "column" (what is looked at), or "both". */
@@ -38,14 +51,14 @@ function Side({ tokens, side, title }) {
     const place = Math.max(0, Math.min(last, (now ?? (by > 0 ? -1 : last + 1)) + by));
     pointed.value = null;
     choose(where(place));
-    box.current.children[place]?.scrollIntoView({ block: "nearest" });
+    box.current.querySelector(`[data-at="${place}"]`)?.scrollIntoView({ block: "nearest" });
     const weights = matrices.peek()?.weights;
     spoken.value = weights && side !== "column" ? best(weights, place) : quoted(tokens[place]);
   };
-  return html`<div class="reading" ref=${box} tabindex="0" role="group" aria-label=${title} dir="auto" data-tint="weight"
+  return html`<div class="reading" ref=${box} tabindex="0" role="group" aria-label=${title} dir="auto"
     onPointerMove=${(event) => { const place = at(event), was = pointed.peek(); if (place !== null && (was?.row !== where(place).row || was?.column !== where(place).column)) pointed.value = where(place); }}
     onPointerLeave=${() => { pointed.value = null; }} onClick=${(event) => { const place = at(event); if (place !== null) pin(place); }} onKeyDown=${key}>
-    ${tokens.map((token, place) => { const { text, chip } = written(token); return html`<span key=${place} data-at=${place} class=${chip ? "tok chip" : "tok"}>${text}</span>`; })}
+    ${useMemo(() => pieces(tokens), [tokens])}
   </div>`;
 }
 
@@ -59,7 +72,7 @@ const best = (weights, row) => {
 /** Tint by the row (or column) that is looked at, on the elements themselves: it follows the pointer. */
 function tint(box, side) {
   const { row, column } = cursor.value, weights = matrices.value?.weights, { row: pinned, column: pinnedColumn } = chosen.value;
-  const spans = box.children, byColumn = row === null && column !== null;
+  const spans = box.querySelectorAll("[data-at]"), byColumn = row === null && column !== null;
   const shown = weights && (side === "both" || (side === "column") === !byColumn);
   for (let i = 0; i < spans.length; i++) {
     const value = !shown ? 0 : byColumn ? (i < weights.shape[0] ? cell(weights, i, column) : 0) : row !== null && i < weights.shape[1] ? cell(weights, row, i) : 0;

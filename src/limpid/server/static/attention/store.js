@@ -65,10 +65,11 @@ export function choose(changes, quietly = true) {
 /** Another text, or another model: what was pinned in the old one means nothing. */
 export function look(changes) { choose({ row: null, column: null, ...changes }, false); }
 
+let example = null; // it stays when the language changes
 /** What the address asks to be traced, as the server takes it. */
 function wanted(query, model) {
   if (query.ids) return { model, ids: query.ids.split(",").map(Number) };
-  const text = query.text ?? EXAMPLES[language.peek()];
+  const text = query.text ?? (example ??= EXAMPLES[language.peek()]);
   return query.target ? { model, text, target: query.target } : { model, text };
 }
 
@@ -111,6 +112,12 @@ const sameTokens = (one, other) => JSON.stringify(one.facts.stacks.map((s) => [s
 export function told(failure, again) {
   if (!(failure instanceof Failure)) throw failure;
   if (failure.status === 401) return;
+  const long = failure.code === "context_length_exceeded" && /has ([\d,]+) tokens.* at most ([\d,]+)/.exec(failure.message);
+  if (long) {
+    const [n, context] = long.slice(1).map((digits) => Number(digits.replaceAll(",", "")));
+    trouble.value = { key: "attention.tooLong", values: { count: n, context, n: n - context } };
+    return;
+  }
   trouble.value = failure.status === 0 ? { key: "noServer", again } : { text: failure.message, again: failure.status >= 500 ? again : null };
 }
 

@@ -15,8 +15,8 @@ export function short(token, most = 14) {
   return all.length > most ? `${all.slice(0, most - 1).join("")}…` : text;
 }
 
-/** ‹label› as a token stands in a sentence. */
-export const quoted = (token) => `‹${short(token, 24)}›`;
+/** ‹label› as a token stands in a sentence, whose direction it does not turn. */
+export const quoted = (token) => `\u2068‹${short(token, 24)}›\u2069`;
 
 const family = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
 /** Font families, for canvases. */

@@ -38,9 +38,11 @@ export function Conversation() {
     near.observe(earlier.current);
     return () => near.disconnect();
   }, [from, chat.value.id]);
-  const toEnd = () => { const box = view.current; box.scrollTop = box.scrollHeight; at.current = { end: true, top: box.scrollTop }; setAway(false); };
+  const toEnd = () => { const box = view.current; if (!box) return; /* the page was left */ box.scrollTop = box.scrollHeight; at.current = { end: true, top: box.scrollTop }; setAway(false); };
   const scrolled = () => {
-    const box = view.current, end = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR;
+    const box = view.current;
+    if (!box) return;
+    const end = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR;
     if (box.scrollTop < at.current.top - 2 && !end) at.current.end = false;
     else if (end) at.current.end = true;
     at.current.top = box.scrollTop;

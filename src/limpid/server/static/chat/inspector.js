@@ -4,6 +4,7 @@ import { number, t } from "../lib/i18n.js";
 import { digits, hex, percent, shown } from "../lib/format.js";
 import { model } from "../lib/server.js";
 import { Icon, IconButton } from "../parts/icons.js";
+import { Inside } from "./inside.js";
 import { pick, picked, shownPath } from "./store.js";
 import { fork, live } from "./talk.js";
 
@@ -41,6 +42,7 @@ export function Inspector() {
       ${!own && html`<${Row} key="own" one=${{ id: token.id, text: token.special ? text : token.text, bytes: token.bytes, probability: p, chance: null, special: token.special }} place=${token.rank - 1} chosen node=${node} at=${at} reach=${reach} />`}
     </ol>
     <p class="soft rest">${t("rest", { share: percent(Math.max(0, rest)), n: Math.max(0, vocabulary - token.alternatives.length) })}</p>
+    <${Inside} node=${node} at=${at} />
   </section>`;
 }
 

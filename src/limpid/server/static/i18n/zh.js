@@ -36,6 +36,10 @@ export const zh = {
   alternatives: "它本来还可能说", beforeSampling: "模型自己的概率", afterSampling: "抽样设置之后", reach: "条长至 {reach}", rest: "其余 {n} 个词元共占 {share}。", forkAt: "{token}：{numbers}。从它继续", chosenWas: "{token}：{numbers}。抽中的就是它",
   "verdict.yours": "这是你选的：在模型那里排第 {rank}，概率 {share}。", "verdict.sure": "首选，而且很有把握：{share}。", "verdict.likely": "首选，概率 {share}。", "verdict.torn": "虽是首选，只有 {share}：别的也很接近。", "verdict.second": "不是首选：排第 {rank}，概率 {share}。", "verdict.rare": "出人意料：排第 {rank}，概率 {share}。",
 
+  "inside.open": "看看模型内部", "inside.computing": "再读一遍全文……", "inside.later": "等回答结束，就可以看内部。",
+  "inside.lens": "逐层看", "inside.lens.what": "如果每一块就是最后一块，它会说什么；这个词元在它那里排第几。", "inside.after": "到这里", "inside.first": "首选", "inside.embedding": "嵌入", "inside.block": "第 {n} 块",
+  "inside.looks": "它在看哪里", "inside.looks.what": "除开头和眼前的词元外，看得最专注的那些头。", "inside.looks.none": "前面没有可看的。", "inside.head": "第 {layer} 块，头 {head}", "inside.steps": "从这里逐步计算", "inside.attention": "全部的头",
+
   parameters: "参数", layersHeads: "层 × 头", context: "上下文", vocabulary: "词表", tokens: "{n} 个词元", system: "系统提示", systemNone: "无", drawing: "词元怎样抽取", offWord: "关", seed: "随机种子", random: "随机", maxTokens: "最多词元", untilEnd: "直到结束", stops: "遇到这些就停", stopsNone: "每行一个", reset: "恢复默认",
   "dial.temperature": "温度", "dial.temperature.what": "0 只取概率最大的词元；大于 1 时，冷门的更容易出现。", "dial.top_k": "Top-k", "dial.top_k.what": "只在概率最大的 k 个里选。", "dial.top_p": "Top-p", "dial.top_p.what": "概率加起来够这么多的最少几个。", "dial.min_p": "Min-p", "dial.min_p.what": "概率至少是最大者的这个比例。", "dial.repetition_penalty": "重复惩罚", "dial.repetition_penalty.what": "出现过的词元，分数除以它。", "dial.frequency_penalty": "频率惩罚", "dial.frequency_penalty.what": "回答里每出现一次就扣这么多。", "dial.presence_penalty": "存在惩罚", "dial.presence_penalty.what": "只要出现过就扣一次。",
 };

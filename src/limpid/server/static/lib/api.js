@@ -44,6 +44,13 @@ export async function api(method, path, body) {
   try { return await response.json(); } catch { throw new Failure(0, ""); }
 }
 
+/** A matrix of the server's, as it is in memory. @returns {Promise<{shape: number[], data: Float32Array}>} */
+export async function matrix(path, body) {
+  const response = await ask("POST", path, body);
+  const data = new Float32Array(await response.arrayBuffer());
+  return { shape: response.headers.get("limpid-shape").split(",").map(Number), data };
+}
+
 /**
  * The records of a stream, as they come. Throws Failure; one of status 0 where the stream broke off.
  * @param {AbortSignal} signal aborting it hangs up, and the server computes no further token

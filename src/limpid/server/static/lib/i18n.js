@@ -24,8 +24,12 @@ export function t(key, values = {}) {
 
 /** A whole number, or one with few digits, as the language groups it. */
 export function number(value, digits = 0) {
-  return value.toLocaleString(language.value === "zh" ? "zh-CN" : "en-US", { maximumFractionDigits: digits });
+  const name = `${language.value}.${digits}`;
+  formats[name] ??= new Intl.NumberFormat(language.value === "zh" ? "zh-CN" : "en-US", { maximumFractionDigits: digits });
+  return formats[name].format(value);
 }
+/** Making one takes longer than using it a hundred times. */
+const formats = {};
 
 /** A date near enough to be useful: time today, day this year. */
 export function when(seconds) {

@@ -2,6 +2,7 @@
 // second wall. Formulas are drawn by KaTeX, which is loaded when the first one is seen.
 import DOMPurify from "dompurify";
 import { Marked } from "marked";
+import { katex } from "./tex.js";
 
 const FORMULA = /^(?:\$\$([\s\S]+?)\$\$|\\\[([\s\S]+?)\\\]|\\\(([\s\S]+?)\\\)|\$(?![\s\d])([^$\n]*[^\s$])\$(?!\d))/;
 const escape = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -47,31 +48,20 @@ export function draw(block) {
   return nodes;
 }
 
-let library = null;
 /** Draw the formulas within `element`; one that KaTeX does not understand stays as it was written. */
 export async function drawFormulas(element) {
   const found = [...element.querySelectorAll("code.formula:not([data-drawn])")];
   if (!found.length) return;
-  library ??= load();
-  let katex;
-  try { katex = await library; } catch { library = null; return; }
+  let library;
+  try { library = await katex(); } catch { return; }
   for (const code of found) {
     if (!code.isConnected || code.dataset.drawn) continue;
     const source = code.textContent, place = document.createElement("span");
     code.dataset.drawn = "1";
     try {
-      katex.render(source, place, { displayMode: code.classList.contains("display"), throwOnError: true, trust: false, strict: "ignore", maxExpand: 200, maxSize: 20 });
+      library.render(source, place, { displayMode: code.classList.contains("display"), throwOnError: true, trust: false, strict: "ignore", maxExpand: 200, maxSize: 20 });
       code.replaceChildren(...place.childNodes);
       code.title = source;
     } catch { /* it stays */ }
   }
-}
-
-async function load() {
-  const sheet = document.createElement("link");
-  sheet.rel = "stylesheet";
-  sheet.href = "/static/vendor/katex/katex.min.css";
-  document.head.append(sheet);
-  await import("/static/vendor/katex/katex.min.js");
-  return globalThis.katex;
 }

@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 function parse() {
   const hash = location.hash.replace(/^#\/?/, ""), at = hash.indexOf("?");
   const [path, text] = at >= 0 ? [hash.slice(0, at), hash.slice(at + 1)] : /^\w+=/.test(hash) ? ["playground", hash] : [hash, ""];
-  const [page, part = ""] = readable(path).split("/");
+  const [page, part = ""] = path.split("/").map(readable);
   return { page: page || "chat", part, query: Object.fromEntries(new URLSearchParams(text)), text };
 }
 

@@ -3,13 +3,28 @@ import { signal } from "@preact/signals";
 
 /**
  * A page by the name in its address. title: a key of i18n/en.js. load: its component. sheets: of css/, beside those of
- * index.html. menu: it has a column at the left.
- * @type {Record<string, {title: string, load: () => Promise<any>, sheets?: string[], menu?: boolean}>}
+ * index.html. menu: it has a column at the left. keys: what they do there, [key, text's key].
+ * @type {Record<string, {title: string, load: () => Promise<any>, sheets?: string[], menu?: boolean, keys?: [string, string][]}>}
  */
 export const PAGES = {
-  chat: { title: "chat", load: () => import("../chat/page.js").then((m) => m.ChatPage), menu: true },
-  attention: { title: "attention", load: () => import("../attention/page.js").then((m) => m.AttentionPage), sheets: ["attention"] },
-  playground: { title: "playground", load: () => import("../playground/page.js").then((m) => m.PlaygroundPage), sheets: ["playground"] },
+  chat: {
+    title: "chat", load: () => import("../chat/page.js").then((m) => m.ChatPage), menu: true,
+    keys: [["/", "keys.say"], ["Enter", "keys.send"], ["Shift+Enter", "keys.line"], ["Esc", "keys.stop"], ["Alt+N", "keys.new"], ["← →", "keys.token"], ["↑ ↓", "keys.alternative"], ["Enter", "keys.fork"], ["Alt+I", "keys.panel"]],
+  },
+  attention: {
+    title: "attention", load: () => import("../attention/page.js").then((m) => m.AttentionPage), sheets: ["attention"],
+    keys: [["/", "attention.keys.text"], ["← → ↑ ↓", "attention.keys.heads"], ["Enter", "attention.keys.enter"], ["← → ↑ ↓", "attention.keys.cell"], ["+ −", "attention.keys.zoom"], ["Esc", "attention.keys.back"]],
+  },
+  steps: {
+    title: "steps", load: () => import("../steps/page.js").then((m) => m.StepsPage), sheets: ["steps"],
+    keys: [["/", "steps.keys.text"], ["J", "steps.keys.on"], ["K", "steps.keys.back"], ["← →", "steps.keys.cells"], ["Enter", "steps.keys.work"]],
+  },
+  embeddings: { title: "embeddings", load: () => import("../embeddings/page.js").then((m) => m.EmbeddingsPage), sheets: ["embeddings"] },
+  runs: { title: "runs", load: () => import("../runs/page.js").then((m) => m.RunsPage), sheets: ["runs"] },
+  playground: {
+    title: "playground", load: () => import("../playground/page.js").then((m) => m.PlaygroundPage), sheets: ["playground"],
+    keys: [["P", "play.keys.run"], ["S", "play.keys.step"], ["Enter", "play.keys.open"], ["Esc", "play.keys.back"]],
+  },
   perceptron: { title: "perceptron", load: () => import("../perceptron/page.js").then((m) => m.PerceptronPage), sheets: ["playground", "perceptron"] },
   lessons: { title: "lessons", load: () => import("../lessons/page.js").then((m) => m.LessonsPage), sheets: ["lessons"] },
 };
@@ -25,7 +40,7 @@ export function view(name) {
     const { load, sheets = [] } = PAGES[name];
     Promise.all([load(), ...sheets.map(sheet)]).then(
       ([component]) => { come.value = { ...come.value, [name]: component }; },
-      (error) => { asked.delete(name); come.value = { ...come.value, [name]: error instanceof Error ? error : new Error(String(error)) }; },
+      (error) => { come.value = { ...come.value, [name]: error instanceof Error ? error : new Error(String(error)) }; },
     );
   }
   return come.value[name] ?? null;

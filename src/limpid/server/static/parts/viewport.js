@@ -16,13 +16,14 @@ import { html } from "../lib/html.js";
  * }} props extent: the drawing's size for a window's; what is larger scrolls. x, y: in the drawing, scrolled with it
  */
 export function Viewport({ extent, draw, onPoint, onLeave, onPick, onKey, label, deps = [], class: more = "", canvas: outer, ...rest }) {
-  const box = useRef(null), own = useRef(null), canvas = outer ?? own, size = useRef(null), scrolled = useRef(null), space = useRef(null);
+  const box = useRef(null), inner = useRef(null), canvas = outer ?? inner, size = useRef(null), scrolled = useRef(null), space = useRef(null);
   size.current ??= signal([0, 0]);
   scrolled.current ??= signal([0, 0]);
   useEffect(() => {
-    const look = () => { const [w, h] = size.current.peek(), { clientWidth, clientHeight } = box.current; if (w !== clientWidth || h !== clientHeight) size.current.value = [clientWidth, clientHeight]; };
+    const own = box.current;
+    const look = () => { const [w, h] = size.current.peek(), { clientWidth, clientHeight } = own; if (w !== clientWidth || h !== clientHeight) size.current.value = [clientWidth, clientHeight]; };
     const watch = new ResizeObserver(look);
-    watch.observe(box.current);
+    watch.observe(own);
     look();
     return () => watch.disconnect();
   }, []);

@@ -5,6 +5,7 @@ import { t } from "../lib/i18n.js";
 import { digits } from "../lib/format.js";
 import { css } from "../lib/colors.js";
 import { fieldColors, fieldOfBytes, fitted, lineColor, stretch } from "../lib/field.js";
+import { savePicture } from "../lib/save.js";
 import { useWidth } from "../lib/width.js";
 import { IconButton } from "../parts/icons.js";
 import { ACTIVATIONS } from "./controls.js";
@@ -32,10 +33,8 @@ function links(plan, inputs) {
 
 export function Net() {
   const { sizes, activations } = state.value, own = settings.value, [box, width] = useWidth(0), canvas = useRef(null), [card, setCard] = useState(null);
-  const plan = layout(sizes, Math.max(width, 280)), lines = links(plan, own.inputs), now = picture.value, small = features.value;
-  useEffect(() => { if (width) paint(canvas.current, plan, lines, now, sizes, small, own); });
+  const plan = layout(sizes, Math.max(width, 280)), lines = links(plan, own.inputs);
   useEffect(() => { setCard(null); }, [sizes.join()]);
-  const value = (one) => now?.parameters[place(sizes, one.layer, one.neuron, one.source)];
   const hit = (event) => {
     const edge = canvas.current.getBoundingClientRect(), x = event.clientX - edge.left, y = event.clientY - edge.top;
     const bias = plan.layers.flatMap((nodes, layer) => nodes.map((one, neuron) => ({ layer, neuron, source: null, x: one.x - 5, y: one.y + BOX - 3 }))).find((one) => Math.hypot(one.x - x, one.y - y) < 9);
@@ -53,10 +52,11 @@ export function Net() {
   return html`<section class="play-net" aria-labelledby="play-net">
     <header><h2 id="play-net">${t("play.net")}</h2>
       ${shows("numHiddenLayers") && html`<span class="play-count"><${IconButton} name="minus" label=${t("play.lessLayers")} disabled=${sizes.length === 2} onClick=${() => change(layered(-1))} /><output>${t("play.layers", { n: sizes.length - 2 })}</output><${IconButton} name="add" label=${t("play.moreLayers")} disabled=${sizes.length - 2 >= MOST_LAYERS} onClick=${() => change(layered(1))} /></span>`}
+      <span class="grow"></span><${IconButton} name="out" label=${t("play.netPng")} onClick=${() => savePicture("net.png", canvas.current)} />
     </header>
     <div class="play-canvas" ref=${box} tabindex="0" role="group" aria-label=${t("play.netWhat")}><div style=${{ position: "relative", width: `${plan.width}px`, height: `${plan.height}px` }}>
       <canvas ref=${canvas} aria-hidden="true" style=${{ width: `${plan.width}px`, height: `${plan.height}px`, cursor: card && !card.open ? "pointer" : "" }}
-        onPointerMove=${(event) => { if (!card?.open) setCard(hit(event)); }} onPointerLeave=${() => { if (!card?.open) setCard(null); }} onClick=${(event) => { const one = hit(event); setCard(one && { ...one, open: true }); }}></canvas>
+        onPointerMove=${(event) => { if (!card?.open) setCard(hit(event)); }} onPointerLeave=${() => { if (!card?.open) setCard(null); }} onClick=${(event) => { const one = hit(event); setCard(one && { ...one, open: true }); }}></canvas>${width > 0 && html`<${Paint} canvas=${canvas} plan=${plan} lines=${lines} />`}
       ${FEATURES.map((one, n) => html`<button type="button" key=${one} class="play-node input" data-feature=${one} style=${at(plan.inputs[n])} aria-pressed=${own.inputs.includes(one)} aria-label=${t("play.input", { name: LABELS[one] })} title=${LABELS[one]}
         onClick=${() => toggleInput(one)} onPointerEnter=${() => look(-1, n)} onPointerLeave=${() => lookBack()} onFocus=${() => look(-1, n)} onBlur=${() => lookBack()}></button>
         <span class=${own.inputs.includes(one) ? "play-label" : "play-label off"} aria-hidden="true" style=${{ left: 0, width: `${LEFT - 8}px`, top: `${plan.inputs[n].y + 7}px` }}>${LABELS[one]}</span>`)}
@@ -66,7 +66,7 @@ export function Net() {
           <select aria-label=${t("play.activationOf", { layer: layer + 1 })} value=${activations[layer]} onChange=${(event) => change({ activations: each(wanted()).map((old, i) => (i === layer ? event.target.value : old)) })}>${ACTIVATIONS.map((one) => html`<option value=${one} selected=${one === activations[layer]}>${t(`play.fn.${one}`)}</option>`)}</select></div>`}
         ${nodes.map((one, neuron) => html`<button type="button" key=${`${layer}.${neuron}`} class="play-node" data-neuron=${`${layer}.${neuron}`} style=${at(one)} aria-expanded=${same(picked.value, layer, neuron)} aria-label=${name(layer, neuron)} title=${name(layer, neuron)}
           onClick=${() => pickNeuron(layer, neuron)} onPointerEnter=${() => look(layer, neuron)} onPointerLeave=${() => lookBack()} onFocus=${() => look(layer, neuron)} onBlur=${() => lookBack()}></button>`)}`)}
-      ${card && html`<${Card} card=${card} value=${value(card)} width=${plan.width} close=${() => setCard(null)} />`}
+      ${card && html`<${Card} card=${card} width=${plan.width} close=${() => setCard(null)} />`}
     </div></div>
     ${picked.value && html`<${Numbers} name=${name(picked.value.layer, picked.value.neuron)} />`}
   </section>`;
@@ -91,6 +91,13 @@ function height({ y1, y2 }, share) {
   for (let i = 0; i < 12; i++) { const s = (low + high) / 2, x = 1.5 * s * (1 - s) * (1 - s) + 1.5 * s * s * (1 - s) + s * s * s; if (x < share) low = s; else high = s; }
   const s = (low + high) / 2;
   return y1 + (y2 - y1) * (3 * s * s * (1 - s) + s * s * s);
+}
+
+/** Paints every picture that comes; the rest of the net is not touched for it. */
+function Paint({ canvas, plan, lines }) {
+  const now = picture.value, own = settings.value, small = features.value, colors = fieldColors.value, chosen = [picked.value, looked.value], { sizes } = state.value;
+  useEffect(() => { paint(canvas.current, plan, lines, now, sizes, small, own); }, [plan, now, small, own, colors, ...chosen]);
+  return null;
 }
 
 function paint(canvas, plan, lines, now, sizes, small, own) {
@@ -128,7 +135,8 @@ function paint(canvas, plan, lines, now, sizes, small, own) {
 }
 
 /** The value of what the pointer is at; a click makes it a field. */
-function Card({ card, value, width, close }) {
+function Card({ card, width, close }) {
+  const value = picture.value?.parameters[place(state.value.sizes, card.layer, card.neuron, card.source)];
   const field = useRef(null);
   useEffect(() => { if (card.open) field.current?.select(); }, [card.open]);
   const label = t(card.source === null ? "play.bias" : "play.weight");
@@ -137,13 +145,22 @@ function Card({ card, value, width, close }) {
     ${card.open ? html`<input ref=${field} aria-label=${label} inputmode="decimal" value=${digits(value ?? 0)} onKeyDown=${(event) => { if (event.key === "Enter") done(event); if (event.key === "Escape") { event.stopPropagation(); close(); } }} onBlur=${close} />` : html`<b>${digits(value ?? 0)}</b><small class="soft">${t("play.clickToEdit")}</small>`}</div>`;
 }
 
+/** Close the neuron that is open; the focus goes back to it. */
+export function closeNeuron() {
+  if (!picked.value) return;
+  const { layer, neuron } = picked.value;
+  picked.value = null;
+  look(null);
+  document.querySelector(`[data-neuron="${layer}.${neuron}"]`)?.focus();
+}
+
 /** All numbers that come into one neuron. */
 function Numbers({ name }) {
   const { layer, neuron } = picked.value, { sizes, activations } = state.value, values = picture.value?.parameters, own = settings.value;
   if (!values) return null;
   const from = (source) => (layer === 0 ? LABELS[FEATURES.filter((one) => own.inputs.includes(one))[source]] : t("play.neuronName", { layer, neuron: source + 1 }));
   const row = (source) => html`<label key=${String(source)}><span>${source === null ? t("play.bias") : from(source)}</span><${Field} name=${`${layer}.${neuron}.${source ?? "bias"}`} value=${values[place(sizes, layer, neuron, source)]} set=${(number) => edit(layer, neuron, source, number)} /></label>`;
-  return html`<div class="play-numbers" role="group" aria-label=${name}><header><h3>${name} <small class="soft">${t(`play.fn.${activations[layer]}`)}</small></h3><${IconButton} name="close" label=${t("close")} onClick=${() => { const { layer: l, neuron: n } = picked.value; picked.value = null; look(null); document.querySelector(`[data-neuron="${l}.${n}"]`)?.focus(); }} /></header>
+  return html`<div class="play-numbers" role="group" aria-label=${name}><header><h3>${name} <small class="soft">${t(`play.fn.${activations[layer]}`)}</small></h3><${IconButton} name="close" label=${t("close")} onClick=${closeNeuron} /></header>
     <p class="soft note">${t("play.numbers.what")}</p><div>${row(null)}${Array.from({ length: sizes[layer] }, (_, source) => row(source))}</div></div>`;
 }
 

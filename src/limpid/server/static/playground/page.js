@@ -9,11 +9,11 @@ import { IconButton } from "../parts/icons.js";
 import { Code } from "./code.js";
 import { Controls, toggle } from "./controls.js";
 import { Data } from "./data.js";
-import { Net } from "./net.js";
+import { closeNeuron, Net } from "./net.js";
 import { Notes } from "./notes.js";
 import { Output } from "./output.js";
 import { Own } from "./own.js";
-import { enter, faults, follow, leave, lesson, picture, say, state } from "./store.js";
+import { empty, enter, faults, follow, leave, lesson, say, state } from "./store.js";
 
 addWords(words);
 
@@ -22,7 +22,7 @@ export function PlaygroundPage() {
   useEffect(() => { enter(); addEventListener("keydown", shortcuts); return () => { removeEventListener("keydown", shortcuts); leave(); }; }, []);
   useEffect(follow, [route.value.text]);
   const status = lesson.value?.status.value ?? "opening", close = () => setBox(null);
-  return html`<main id="main" class="play" tabindex="-1" aria-label=${t("playground")} aria-busy=${!picture.value}>
+  return html`<main id="main" class="play" tabindex="-1" aria-label=${t("playground")} aria-busy=${empty.value}>
     <h1 class="hidden">${t("playground")}</h1>
     <div class="troubles" role="alert">
       ${status !== "open" && status !== "opening" && html`<div class="banner"><p>${t("play.lost", { why: status })}</p><button type="button" class="plain" onClick=${() => lesson.value.open()}>${t("retry")}</button></div>`}
@@ -38,6 +38,7 @@ export function PlaygroundPage() {
 function shortcuts(event) {
   if (/^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]") || !state.value) return;
   if (event.key.toLowerCase() === "p") { event.preventDefault(); toggle(); }
+  if (event.key === "Escape") closeNeuron();
   if (event.key.toLowerCase() === "s") { event.preventDefault(); say({ do: "step" }); }
 }
 

@@ -27,6 +27,8 @@ export const looked = signal(null);
 /** The neuron whose numbers are open. */
 export const picked = signal(null);
 export const keepWeights = signal(false);
+/** Whether there is nothing to see yet. */
+export const empty = computed(() => picture.value === null);
 export const settings = computed(() => state.value?.settings);
 /** Whether a control is shown: an address can hide it. */
 export const shows = (name) => !settings.value?.hidden.includes(name);
