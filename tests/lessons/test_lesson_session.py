@@ -37,6 +37,12 @@ def test_a_mask_has_no_infinity_in_json() -> None:
     assert mask[0] == [0.0, None, None, None, None]
 
 
+def test_a_large_matrix_is_pixels() -> None:
+    large = asked(LessonSession("positions"), {"run": 1, "values": {"length": 300}})[2]["pictures"][0]
+    assert len(large["rows"]) == 300
+    assert large["svg"] == ""
+
+
 @pytest.mark.parametrize(
     "message", [{}, {"run": 1}, {"values": {}}, {"run": "1", "values": {}}, {"run": 1, "values": []}]
 )

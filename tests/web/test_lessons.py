@@ -100,11 +100,11 @@ def test_values_that_are_none_are_told(visit: Callable[..., Visit]) -> None:
 
 def test_a_lesson_by_keyboard_and_in_the_dark(visit: Callable[..., Visit]) -> None:
     one = visit(language="zh-CN", theme="dark", width=390, height=844, has_touch=True)
-    page = one.open("#/lessons/layer-norm")
-    assert printed(page) == by_python("layer-norm")
+    page = one.open("#/lessons/scaling")
+    assert printed(page) == by_python("scaling")
     assert serious(page) == []
     all_by_tab(page)
-    one.picture("lessons-layer-norm-390-zh-dark")
+    one.picture("lessons-scaling-390-zh-dark")
 
 
 def test_it_is_taken_along(visit: Callable[..., Visit]) -> None:
@@ -122,6 +122,9 @@ def test_it_is_taken_along(visit: Callable[..., Visit]) -> None:
     with page.expect_download() as saved:
         page.get_by_role("button", name="Values as CSV").first.click()
     assert saved.value.path().read_text().splitlines()[1].startswith("2.0,0.")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save the picture").first.click()
+    assert "temperature 4.0" in saved.value.path().read_text(encoding="utf-8")
 
 
 def test_the_book_tells_what_a_reader_may_change(http: Any) -> None:

@@ -6,9 +6,14 @@ from typing import Any
 
 from limpid.core.errors import LimpidError
 from limpid.lessons.book import find
+from limpid.lessons.draw import Picture
 from limpid.lessons.lesson import Lesson
 from limpid.lessons.running import Outcome, run
+from limpid.lessons.svg import svg
 from limpid.lessons.worker import Send
+
+MOST_MARKS = 1200
+"""A drawing of so many marks is a file that other programs still open with ease."""
 
 
 class LessonSession:
@@ -49,8 +54,13 @@ def _step(lesson: Lesson, index: int) -> dict[str, Any]:
 
 def told(outcome: Outcome) -> dict[str, Any]:
     """An outcome in JSON's types; what is no finite number is null."""
-    pictures = [picture._asdict() | {"rows": [_finite(row) for row in picture.rows]} for picture in outcome.pictures]
-    return {"output": outcome.output, "pictures": pictures, "fault": outcome.fault}
+    return {"output": outcome.output, "pictures": [_picture(one) for one in outcome.pictures], "fault": outcome.fault}
+
+
+def _picture(picture: Picture) -> dict[str, Any]:
+    """svg: the picture as a file, "" where it has so many cells that pixels do better."""
+    drawn = svg(picture) if len(picture.rows) * len(picture.rows[0]) <= MOST_MARKS else ""
+    return picture._asdict() | {"rows": [_finite(row) for row in picture.rows], "svg": drawn}
 
 
 def _finite(row: list[float]) -> list[float | None]:

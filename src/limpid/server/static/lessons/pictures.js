@@ -3,15 +3,17 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { html } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { paint } from "../lib/heat.js";
-import { csv, save } from "../lib/save.js";
-import { IconButton } from "../parts/icons.js";
+import { route } from "../lib/route.js";
+import { csv, save, savePicture } from "../lib/save.js";
 
 const KINDS = { bars: Bars, matrix: Matrix, curves: Curves };
 const MOST_CELLS = 16;
 
 export function Drawing({ picture, says }) {
   const Kind = KINDS[picture.kind];
-  return html`<figure class=${`lesson-picture ${picture.kind}`}><figcaption><span>${picture.title}</span><${IconButton} name="out" label=${t("lessons.csv")} onClick=${() => save("lesson.csv", csv(table(picture)), "text/csv")} /></figcaption>
+  const figure = useRef(null), name = route.value.part;
+  const take = () => (picture.svg ? save(`${name}.svg`, picture.svg, "image/svg+xml") : savePicture(`${name}.png`, figure.current.querySelector("canvas")));
+  return html`<figure ref=${figure} class=${`lesson-picture ${picture.kind}`}><figcaption><span>${picture.title}</span><button type="button" class="ib word" aria-label=${t("lessons.picture")} title=${t("lessons.picture")} onClick=${take}>${picture.svg ? "SVG" : "PNG"}</button><button type="button" class="ib word" aria-label=${t("lessons.csv")} title=${t("lessons.csv")} onClick=${() => save(`${name}.csv`, csv(table(picture)), "text/csv")}>CSV</button></figcaption>
     <${Kind} picture=${picture} says=${says} /></figure>`;
 }
 

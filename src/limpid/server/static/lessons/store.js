@@ -6,7 +6,7 @@ import { go, route } from "../lib/route.js";
 
 /** @typedef {{en: string, zh: string}} Both */
 /** @typedef {{name: string, kind: "number" | "integer" | "numbers" | "matrix" | "text", label: Both, low: number, high: number, least: number, most: number, value: any}} Input */
-/** @typedef {{kind: "bars" | "matrix" | "curves", rows: (number | null)[][], names: string[], columns: any[], title: string}} Picture */
+/** @typedef {{kind: "bars" | "matrix" | "curves", rows: (number | null)[][], names: string[], columns: any[], title: string, svg: string}} Picture */
 /** @typedef {{output: string, pictures: Picture[], fault: string}} Outcome */
 
 /** @type {import("@preact/signals").Signal<{title: Both, lessons: any[]}[] | null>} */
