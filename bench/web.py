@@ -1,4 +1,5 @@
-"""The web app: its first load, when it can be used, its stream beside the bare engine, a chat of 500 messages.
+"""The web app: its first load, when it can be used, its stream beside the bare engine, a chat of 500 messages, and how
+soon a text's attention is seen.
 
     python -m bench.web [--run RUN] [--json]
 
@@ -40,6 +41,29 @@ OPENED = """() => new Promise(done => {
         ? requestAnimationFrame(() => done(performance.now() - began)) : setTimeout(look, 5);
     look();
 })"""
+TRACED = """([ids, model]) => new Promise(done => {
+    const before = document.querySelector(".grid canvas")?.dataset.drawn, began = performance.now();
+    location.hash = `#/attention?model=${model}&ids=${ids.join(",")}`;
+    const look = () => {
+        const now = document.querySelector(".grid canvas")?.dataset.drawn;
+        const another = now && now.split(" ")[1] !== before?.split(" ")[1] && !now.startsWith("0 ");
+        if (another) requestAnimationFrame(() => done(performance.now() - began)); else setTimeout(look, 2);
+    };
+    look();
+})"""
+"""From the click to the first layer of heads, drawn."""
+ALL_DRAWN = "layers => document.querySelector('.grid canvas')?.dataset.drawn?.startsWith(`${layers} `)"
+HEAD = """([layer, head]) => new Promise(done => {
+    const before = document.querySelector(".matrix-view canvas")?.dataset.drawn, began = performance.now();
+    location.hash = location.hash.replace(/&layer=.*/, "") + `&layer=${layer}&head=${head}`;
+    const look = () => {
+        const now = document.querySelector(".matrix-view canvas")?.dataset.drawn;
+        const another = now && now !== before;
+        if (another) requestAnimationFrame(() => done(performance.now() - began)); else setTimeout(look, 2);
+    };
+    look();
+})"""
+"""From the click to one head, drawn."""
 
 
 def worker(question: dict[str, Any]) -> None:
@@ -73,7 +97,7 @@ def long_chat() -> dict[str, Any]:
 
 def visit(url: str, rounds: int) -> dict[str, list[float]]:
     """What the page says of itself, ``rounds`` times, each in a fresh browser context."""
-    found: dict[str, list[float]] = {"bytes": [], "ready": [], "pace": [], "opened": []}
+    found: dict[str, list[float]] = {"bytes": [], "ready": [], "pace": [], "opened": [], "traced": [], "head": []}
     path = os.environ.get("LIMPID_CHROMIUM") or shutil.which("chromium")
     httpx.post(f"{url}/api/import", json=long_chat()).raise_for_status()
     with sync_playwright() as driver:
@@ -91,9 +115,21 @@ def visit(url: str, rounds: int) -> dict[str, list[float]]:
             page.wait_for_selector(".answer[aria-busy=false]")
             found["pace"].append(_pace(url, title))
             found["opened"].append(page.evaluate(OPENED) / 1e3)
+            _attention(page, number, found)
             context.close()
         browser.close()
     return found
+
+
+def _attention(page: Any, number: int, found: dict[str, list[float]]) -> None:
+    """256 tokens of the first model; one head of 1,024 tokens of the other. What is measured was not asked before."""
+    ids = [5 + (i * 7 + number) % 200 for i in range(1024)]
+    page.evaluate(TRACED, [ids[:8], "run"])  # the model's copy is loaded
+    found["traced"].append(page.evaluate(TRACED, [ids[:256], "run"]) / 1e3)
+    page.evaluate(TRACED, [ids, "long"])
+    layers = page.evaluate("document.querySelector('.grid canvas').getAttribute('aria-label')").split()[0]
+    page.wait_for_function(ALL_DRAWN, arg=layers, timeout=120_000)
+    found["head"] += [page.evaluate(HEAD, [layer, 1]) / 1e3 for layer in (1, 2, 3)]
 
 
 def _pace(url: str, title: str) -> float:
@@ -115,26 +151,22 @@ def main() -> None:
     if args.worker:
         return worker(args.worker)
     with tempfile.TemporaryDirectory() as folder:
-        run = args.run or write_random_run(
-            Path(folder) / "run",
-            1024,
-            context=256,
-            d_model=256,
-            n_layer=6,
-            n_head=4,
-            n_kv_head=4,
-            head_dim=64,
-            d_ff=768,
-        )
+        shape = {"d_model": 256, "n_layer": 6, "n_head": 4, "n_kv_head": 4, "head_dim": 64, "d_ff": 768}
+        run = args.run or write_random_run(Path(folder) / "run", 1024, context=256, **shape)
+        long = write_random_run(Path(folder) / "long", 1024, context=1024, **shape)
         engine = fresh("bench.web", {"run": str(run)})
         port = free_port()
-        with LiveServer(limpid_serve([run], port), port, environment={"LIMPID_KEEP_DIR": folder}) as server:
+        with LiveServer(
+            limpid_serve([f"run={run}", f"long={long}"], port), port, environment={"LIMPID_KEEP_DIR": folder}
+        ) as server:
             page = visit(server.url, args.rounds)
     best = max(page["pace"])
     rows = [
         single("first load, compressed", "kB", statistics.median(page["bytes"]), at_most=250),
         single("ready after the address is opened", "s", statistics.median(page["ready"]), at_most=1),
         single("a chat of 500 messages opens", "s", statistics.median(page["opened"]), at_most=1),
+        single("256 tokens traced, first heads seen", "s", statistics.median(page["traced"]), at_most=0.3),
+        single("one head of 1,024 tokens seen", "s", statistics.median(page["head"]), at_most=0.3),
         *(
             Row(f"stream beside the engine, {name}", "tokens/s", best, rate, "engine alone", best / rate,
                 target=">= 0.95" if "20" in name else None, met=best / rate >= 0.95 if "20" in name else None)

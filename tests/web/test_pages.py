@@ -19,6 +19,9 @@ from tests.web.conftest import Visit, settings
 
 PAGES = [
     "#/chat",
+    "#/attention?model=talker&layer=1&head=2&row=9&column=4&score=previous",
+    "#/attention?model=talker&layer=1&head=2&view=lines&heads=0,2",
+    "#/attention?model=talker&layer=1&head=2&row=9&view=neuron",
     "#/embeddings?t=70",
     "#/embeddings/vectors?t=70&pins=71 ~moon",
     "#/embeddings/positions",
@@ -101,7 +104,8 @@ def test_all_that_can_be_pressed_is_reached_by_tab(visit: Callable[..., Visit], 
 
 
 def _name(address: str) -> str:
-    return re.split(r"[/?]", address.removeprefix("#/"))[0]
+    view = re.search(r"view=(\w+)", address)
+    return re.split(r"[/?]", address.removeprefix("#/"))[0] + (f"-{view[1]}" if view else "")
 
 
 @pytest.mark.parametrize(("language", "theme"), LOOKS)

@@ -22,8 +22,9 @@ M = TypeVar("M", bound=Model)
 Edit = Callable[[Tensor], Tensor]
 """What is put in a tensor's place. It must not write into the one it is given."""
 
-AT_ONCE = 2**26
-"""Scores (numbers) that one product of the watched kernel makes; with more, key heads are taken one by one."""
+AT_ONCE = 2**22
+"""Scores (numbers) that one product of the watched kernel makes; with more, key heads are taken one by one. 16 MiB of
+them stay in a cache, which is twice as fast."""
 
 
 def twin(model: M) -> M:

@@ -80,6 +80,10 @@ class Insides:
         except LimpidError as error:
             raise bad_request(str(error)) from None
 
+    def close(self) -> None:
+        """Begin nothing more; what waits is given up."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
     def subject(self, served: ServedModel) -> Subject:
         """The float32 copy of a served model.
 

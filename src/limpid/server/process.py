@@ -103,6 +103,7 @@ class Server(uvicorn.Server):
             os._exit(128 + self._signal)  # a thread in the middle of loading would keep the interpreter waiting
         for model in self._state.models or ():
             model.runner.stop()
+        self._state.insides.close()
         loading.result()
 
     def drain(self) -> None:

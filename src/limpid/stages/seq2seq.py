@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def seq2seq(recipe: Recipe, out: Path, world: World, *, resume: bool = False) ->
     yield from train_stage("seq2seq", recipe, out, world, resume=resume, prepare=prepare)
 
 
-def load_translator(path: Path, *, device: str = "auto", dtype: str = "auto") -> Translator:
+def load_translator(path: str | PathLike[str], *, device: str = "auto", dtype: str = "auto") -> Translator:
     """The translator of a run (its ``best`` folder, else its newest checkpoint) or of a checkpoint.
 
     Raises:
@@ -106,7 +107,7 @@ def load_translator(path: Path, *, device: str = "auto", dtype: str = "auto") ->
     """
     keep_memory()
     where = torch.device(pick_device(device))
-    run = path / "seq2seq" if (path / "seq2seq").is_dir() else path
+    run = Path(path) / "seq2seq" if (Path(path) / "seq2seq").is_dir() else Path(path)
     checkpoint = store.read(run / BEST if (run / BEST / "checksums.json").is_file() else run, EncoderDecoder)
     model = inference_copy(checkpoint.model.to(where), compute_dtype(dtype, where))
     return Translator(model, checkpoint.tokenizer)

@@ -1,26 +1,22 @@
-// Files out of a page: a picture, a table, a drawing. Nothing is sent anywhere.
+// Files that the reader takes along.
 
-/** Hand a file to the browser. @param {Blob} blob @param {string} name */
-export function save(blob, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
+/** @param {string} name @param {Blob | string} content @param {string} [kind] */
+export function save(name, content, kind = "text/plain;charset=utf-8") {
+  const blob = content instanceof Blob ? content : new Blob([content], { type: kind });
+  const link = document.createElement("a"), url = URL.createObjectURL(blob);
+  link.href = url; link.download = name;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** @param {HTMLCanvasElement} canvas */
-export const savePicture = (canvas, name) => canvas.toBlob((blob) => blob && save(blob, `${name}.png`));
+/** @param {string} name @param {HTMLCanvasElement} canvas */
+export const savePicture = (name, canvas) => new Promise((done) => canvas.toBlob((blob) => { save(name, blob); done(); }, "image/png"));
 
-/** Rows of cells as CSV (RFC 4180). @param {(string | number | null | undefined)[][]} rows */
-export function csv(rows) {
-  const cell = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
-  return rows.map((row) => row.map((value) => cell(String(value ?? ""))).join(",")).join("\r\n") + "\r\n";
-}
-export const saveTable = (rows, name) => save(new Blob(["\ufeff", csv(rows)], { type: "text/csv" }), `${name}.csv`);
+/** Rows as CSV, after RFC 4180. @param {(string | number)[][]} rows */
+export const csv = (rows) => `${rows.map((row) => row.map((one) => (typeof one === "number" ? String(one) : /[",\r\n]/.test(one) ? `"${one.replace(/"/g, '""')}"` : one)).join(",")).join("\r\n")}\r\n`;
 
-/** @param {string} markup */
-export const saveDrawing = (markup, name) => save(new Blob([markup], { type: "image/svg+xml" }), `${name}.svg`);
+/** @param {string} name @param {(string | number)[][]} rows */
+export const saveTable = (name, rows) => save(`${name}.csv`, `\ufeff${csv(rows)}`, "text/csv;charset=utf-8");
 
 /** Text within markup. */
 export const escaped = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);

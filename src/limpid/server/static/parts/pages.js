@@ -3,12 +3,19 @@ import { signal } from "@preact/signals";
 
 /**
  * A page by the name in its address. title: a key of i18n/en.js. load: its component. sheets: of css/, beside those of
- * index.html. menu: it has a column at the left.
- * @type {Record<string, {title: string, load: () => Promise<any>, sheets?: string[], menu?: boolean}>}
+ * index.html. menu: it has a column at the left. keys: what they do there, [key, text's key].
+ * @type {Record<string, {title: string, load: () => Promise<any>, sheets?: string[], menu?: boolean, keys?: [string, string][]}>}
  */
 export const PAGES = {
-  chat: { title: "chat", load: () => import("../chat/page.js").then((m) => m.ChatPage), menu: true },
-  embeddings: { title: "embeddings", load: () => import("../embeddings/page.js").then((m) => m.EmbeddingsPage), sheets: ["embeddings"] },
+  chat: {
+    title: "chat", load: () => import("../chat/page.js").then((m) => m.ChatPage), menu: true,
+    keys: [["/", "keys.say"], ["Enter", "keys.send"], ["Shift+Enter", "keys.line"], ["Esc", "keys.stop"], ["Alt+N", "keys.new"], ["← →", "keys.token"], ["↑ ↓", "keys.alternative"], ["Enter", "keys.fork"], ["Alt+I", "keys.panel"]],
+  },
+  attention: {
+    title: "attention", load: () => import("../attention/page.js").then((m) => m.AttentionPage), sheets: ["attention"],
+    keys: [["/", "attention.keys.text"], ["← → ↑ ↓", "attention.keys.heads"], ["Enter", "attention.keys.enter"], ["← → ↑ ↓", "attention.keys.cell"], ["+ −", "attention.keys.zoom"], ["Esc", "attention.keys.back"]],
+  },
+  embeddings: { title: "embeddings", load: () => import("../embeddings/page.js").then((m) => m.EmbeddingsPage), sheets: ["embeddings"], keys: [["← → ↑ ↓", "emb.keys.next"], ["Shift+← →", "emb.keys.move"], ["+ −", "emb.keys.zoom"], ["0", "emb.whole"], ["Esc", "emb.keys.none"]] },
   runs: { title: "runs", load: () => import("../runs/page.js").then((m) => m.RunsPage), sheets: ["runs"] },
 };
 

@@ -37,7 +37,7 @@ export function Shell() {
       <${IconButton} name="keys" label=${t("shortcuts")} keys="?" class="keys" onClick=${() => { helpOpen.value = true; }} />
     </header>
     ${keyWanted.value ? html`<${KeyForm} />` : server.value ? html`<${Shown} name=${name} key=${name} />` : html`<${Waiting} why=${unreachable.value} retry=${loadServer} />`}
-    ${helpOpen.value && html`<${Shortcuts} />`}`;
+    ${helpOpen.value && html`<${Shortcuts} keys=${page.keys} />`}`;
 }
 
 /** The pages side by side; where the bar is narrow, a list under the name of the current one. */
@@ -76,10 +76,9 @@ function KeyForm() {
   </form></main>`;
 }
 
-const KEYS = [["/", "keys.say"], ["Enter", "keys.send"], ["Shift+Enter", "keys.line"], ["Esc", "keys.stop"], ["Alt+N", "keys.new"], ["← →", "keys.token"], ["↑ ↓", "keys.alternative"], ["Enter", "keys.fork"], ["Alt+I", "keys.panel"], ["?", "keys.help"]];
-function Shortcuts() {
+function Shortcuts({ keys = [] }) {
   return html`<${Dialog} title=${t("shortcuts")} onClose=${() => { helpOpen.value = false; }}>
-    <dl class="keylist">${KEYS.map(([key, text]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${t(text)}</dd></div>`)}</dl>
+    <dl class="keylist">${[...keys, ["?", "keys.help"]].map(([key, text]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${t(text)}</dd></div>`)}</dl>
     <p class="soft">${t("about", { version: server.value?.version ?? "" })} <a href="/docs">API</a></p>
   <//>`;
 }
