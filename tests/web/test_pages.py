@@ -22,12 +22,9 @@ PAGES = [
     "#/attention?model=talker&layer=1&head=2&row=9&column=4&score=previous",
     "#/attention?model=talker&layer=1&head=2&view=lines&heads=0,2",
     "#/attention?model=talker&layer=1&head=2&row=9&view=neuron",
-<<<<<<< HEAD
     "#/steps/attn.pattern?model=talker&text=%E5%BA%8A%E5%89%8D%20the%20cat%20sat&head=1",
     "#/playground?dataset=spiral&networkShape=8,8&sinX=true&showTestData=true&seed=1",
     "#/perceptron?weights=8,4,-2&threshold=6",
-=======
->>>>>>> maps
     "#/embeddings?t=70",
     "#/embeddings/vectors?t=70&pins=71 ~moon",
     "#/embeddings/positions",

@@ -56,11 +56,7 @@ function Picture({ rotary, one, show, places, place }) {
   const shown = show === "cosines" ? cosines : { angle: { data: angles, shape: cos?.shape }, cos, sin, values: table }[show];
   const [n, columns] = shown.shape, name = `limpid-positions-${show}`;
   const column = (i) => (show === "cosines" ? t("emb.place", { i: String(i) }) : t(rotary ? "emb.pair" : "emb.dimension", { i: String(i) }));
-<<<<<<< HEAD
-  const csv = () => saveTable(`${name}.csv`, [["position", ...Array.from({ length: columns }, (_, i) => i)], ...Array.from({ length: n }, (_, row) => [row, ...shown.data.subarray(row * columns, (row + 1) * columns)])]);
-=======
   const csv = () => saveTable(name, [["position", ...Array.from({ length: columns }, (_, i) => i)], ...Array.from({ length: n }, (_, row) => [row, ...shown.data.subarray(row * columns, (row + 1) * columns)])]);
->>>>>>> maps
   return html`
     <${Heat} key=${show} canvasRef=${canvas} values=${shown.data} rows=${n} columns=${columns} most=${show === "angle" ? Math.PI : show === "values" ? largest(shown) : 1} height=${show === "cosines" ? 380 : Math.max(180, Math.min(420, 6 * n))} label=${t(`emb.show.${show}`)} rowName=${(i) => t("emb.place", { i: String(i) })} columnName=${column} at=${[place, 0]} onPoint=${(row) => { if (row !== place) set({ place: row }); }} />
     <p class="emb-axes soft">${t("emb.axes", { columns: t(show === "cosines" ? "emb.places" : rotary ? "emb.pairs" : "emb.dimensions") })}</p>

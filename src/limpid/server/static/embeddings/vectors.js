@@ -13,13 +13,8 @@ export function VectorsView() {
   if (failure) return html`<section class="emb-vectors"><p role="alert">${failure.message}</p></section>`;
   if (!value) return html`<section class="emb-vectors emb-empty"><h2>${t("emb.vectors.title")}</h2><p>${t("emb.vectors.none")}</p></section>`;
   const named = value.items.map((one, i) => ({ ...one, name: body.items[i].word ?? shown(one.tokens[0]) }));
-<<<<<<< HEAD
-  const all = Float32Array.from(named.flatMap((one) => one.row)), width = named[0].row.length, most = largest(all);
-  const csv = () => saveTable("limpid-rows.csv", [["token", ...named[0].row.map((_, i) => i)], ...named.map((one) => [one.name, ...one.row])]);
-=======
   const all = Float32Array.from(named.flatMap((one) => one.row)), width = named[0].row.length, most = largest({ data: all });
   const csv = () => saveTable("limpid-rows", [["token", ...named[0].row.map((_, i) => i)], ...named.map((one) => [one.name, ...one.row])]);
->>>>>>> maps
   return html`<section class="emb-vectors">
     <h2>${t("emb.vectors.title")}</h2><p class="soft">${t("emb.vectors.what", { v: value.one_hot_width, d: width })}</p>
     ${named.map((one) => html`<article key=${one.name + one.tokens[0].id} class="emb-item"><h3><bdi>${one.name}</bdi></h3>

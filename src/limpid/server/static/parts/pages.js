@@ -15,22 +15,17 @@ export const PAGES = {
     title: "attention", load: () => import("../attention/page.js").then((m) => m.AttentionPage), sheets: ["attention"],
     keys: [["/", "attention.keys.text"], ["← → ↑ ↓", "attention.keys.heads"], ["Enter", "attention.keys.enter"], ["← → ↑ ↓", "attention.keys.cell"], ["+ −", "attention.keys.zoom"], ["Esc", "attention.keys.back"]],
   },
-<<<<<<< HEAD
   steps: {
     title: "steps", load: () => import("../steps/page.js").then((m) => m.StepsPage), sheets: ["steps"],
     keys: [["/", "steps.keys.text"], ["J", "steps.keys.on"], ["K", "steps.keys.back"], ["← →", "steps.keys.cells"], ["Enter", "steps.keys.work"]],
   },
-  embeddings: { title: "embeddings", load: () => import("../embeddings/page.js").then((m) => m.EmbeddingsPage), sheets: ["embeddings"] },
+  embeddings: { title: "embeddings", load: () => import("../embeddings/page.js").then((m) => m.EmbeddingsPage), sheets: ["embeddings"], keys: [["← → ↑ ↓", "emb.keys.next"], ["Shift+← →", "emb.keys.move"], ["+ −", "emb.keys.zoom"], ["0", "emb.whole"], ["Esc", "emb.keys.none"]] },
   runs: { title: "runs", load: () => import("../runs/page.js").then((m) => m.RunsPage), sheets: ["runs"] },
   playground: {
     title: "playground", load: () => import("../playground/page.js").then((m) => m.PlaygroundPage), sheets: ["playground"],
     keys: [["P", "play.keys.run"], ["S", "play.keys.step"], ["Enter", "play.keys.open"], ["Esc", "play.keys.back"]],
   },
   perceptron: { title: "perceptron", load: () => import("../perceptron/page.js").then((m) => m.PerceptronPage), sheets: ["playground", "perceptron"] },
-=======
-  embeddings: { title: "embeddings", load: () => import("../embeddings/page.js").then((m) => m.EmbeddingsPage), sheets: ["embeddings"], keys: [["← → ↑ ↓", "emb.keys.next"], ["Shift+← →", "emb.keys.move"], ["+ −", "emb.keys.zoom"], ["0", "emb.whole"], ["Esc", "emb.keys.none"]] },
-  runs: { title: "runs", load: () => import("../runs/page.js").then((m) => m.RunsPage), sheets: ["runs"] },
->>>>>>> maps
 };
 
 /** @type {import("@preact/signals").Signal<Record<string, any>>} what has come: components by name, or the failure */
