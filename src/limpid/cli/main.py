@@ -46,6 +46,7 @@ VERBS: dict[str, str] = {
     "export": "Write a run for transformers and vLLM, for peft, for llama.cpp, or as two files.",
     "compress": "Compress a file, without loss, by what a model expects.",
     "decompress": "Bring back a file that compress made.",
+    "completion": "Complete limpid's words with TAB in bash, zsh or fish.",
     "doctor": "Say what this machine can do, and what is wrong with the installation.",
     "runs": "List the runs, or show one.",
     "models": "List model families and presets: parameters, and the memory they need.",
@@ -119,6 +120,11 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         # training slows down four times, not two, where another program wants one of two cores. Read when torch loads.
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
+        if (line := os.environ.pop("_LIMPID_COMPLETE", None)) is not None:
+            from limpid.cli.completion import answer
+
+            answer(line)
+            sys.exit(0)
         typer.main.get_command(app).main(args, prog_name="limpid")
     except KeyboardInterrupt:
         sys.exit(130)
