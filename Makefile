@@ -3,7 +3,8 @@
 #   make demo       install what limpid needs to run, then run the demo (more arguments: ARGS="--out runs/mine")
 #   make install    make .venv whole: the users' and the developers' needs, at the versions of constraints.txt
 #   make test       all tests but the slow ones (more arguments: TESTARGS="-k paths");  make test-slow: the slow ones
-#   make check      everything CI runs: make static (format, lint, types, import contract) and make test
+#   make check      everything CI runs: make static (format, lint, types, import contract), make docs and make test
+#   make docs       build the documentation into build/site (index.html opens in any browser)
 #   make bench      every benchmark;  make clean: remove .venv and caches (runs stay)
 #
 # PYTHON=python3.12 picks the interpreter that .venv is made with. PIP_ARGS="..." goes to every pip install: say there
@@ -20,7 +21,7 @@ CLOCKED := tests/server tests/web tests/cli
 INPUTS := pyproject.toml constraints.txt
 INSTALL = PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt $(PIP_ARGS)
 
-.PHONY: help demo install test test-slow static check bench clean
+.PHONY: help demo install test test-slow static docs check bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -44,7 +45,10 @@ static: .venv/.whole
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: static test
+docs: .venv/.whole
+	$(BIN)/python -m tools.docs
+
+check: static docs test
 
 bench: .venv/.whole
 	@$(INSTALL) -e ".[dev,bench]"

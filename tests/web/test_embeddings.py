@@ -143,9 +143,10 @@ def test_a_chinese_word_of_bytes_is_found_pinned_and_compared(
     rows = [weights["embedding.weight"][ids].mean(0), weights["embedding.weight"][chosen]]
     pixel, wanted = page.evaluate(
         """async ([value, most]) => {
-            const { colourOf } = await import("/static/lib/colours.js");
+            const { paint } = await import("/static/lib/heat.js");
             const canvas = document.querySelector(".emb-item canvas");
-            return [[...canvas.getContext("2d").getImageData(0, 0, 1, 1).data].slice(0, 3), colourOf(value, most)];
+            const one = paint({ shape: [1, 1], data: [value] }, { signed: true, scale: "linear", most });
+            return [canvas, one].map((x) => [...x.getContext("2d").getImageData(0, 0, 1, 1).data]);
         }""",
         [float(rows[0][0]), float(np.abs(rows).max())],
     )

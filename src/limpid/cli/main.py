@@ -48,6 +48,7 @@ VERBS: dict[str, str] = {
     "compress": "Compress a file, without loss, by what a model expects.",
     "decompress": "Bring back a file that compress made.",
     "lesson": "Learn by doing: each idea behind it all as a short program that runs.",
+    "completion": "Complete limpid's words with TAB in bash, zsh or fish.",
     "doctor": "Say what this machine can do, and what is wrong with the installation.",
     "runs": "List the runs, or show one.",
     "models": "List model families and presets: parameters, and the memory they need.",
@@ -122,6 +123,11 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     command.remember(sys.argv[1:] if args is None else args)
     try:
+        if (line := os.environ.pop("_LIMPID_COMPLETE", None)) is not None:
+            from limpid.cli.completion import answer
+
+            answer(line)
+            sys.exit(0)
         typer.main.get_command(app).main(args, prog_name="limpid")
     except KeyboardInterrupt:
         sys.exit(130)

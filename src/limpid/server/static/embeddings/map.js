@@ -8,7 +8,7 @@ import { IconButton } from "../parts/icons.js";
 import { analogy, choose, making, map, near, set, state } from "./store.js";
 import { drawMap, svgMap } from "./draw.js";
 import { hit, toMap, toScreen, toward, whole } from "./plot.js";
-import { savePicture, saveDrawing, saveTable } from "../lib/save.js";
+import { save, savePicture, saveTable } from "../lib/save.js";
 import { MapCode } from "./code.js";
 import { MapTools } from "./tools.js";
 
@@ -149,7 +149,7 @@ function Plot({ points }) {
     <canvas ref=${canvas} tabindex="0" role="application" aria-roledescription=${t("emb.map")} aria-label=${t("emb.mapLabel", { n: points.tokens.length })} onPointerDown=${down} onPointerMove=${move} onPointerUp=${up} onPointerCancel=${up} onPointerLeave=${() => setOver(null)} onKeyDown=${keys} onDblClick=${(event) => zoom(2, ...at(event))}></canvas>
     ${token && html`<p class="emb-tip" style=${{ left: `${Math.min(over.x + 12, now.width - 150)}px`, top: `${Math.max(4, over.y - 34)}px` }}><b><bdi>${shown(token)}</bdi></b> #${token.id}${token.count !== undefined ? ` · ${t("emb.times", { n: token.count })}` : ""} · (${digits(points.x[over.i])}, ${digits(points.y[over.i])})</p>`}
     <div class="emb-zoom"><${IconButton} name="add" label=${t("emb.zoomIn")} keys="+" onClick=${() => zoom(1.4)} /><${IconButton} name="minus" label=${t("emb.zoomOut")} keys="-" onClick=${() => zoom(1 / 1.4)} /><${IconButton} name="whole" label=${t("emb.whole")} keys="0" onClick=${all} /></div></div>
-    <div class="emb-out"><button type="button" class="plain" onClick=${() => savePicture(`${name}.png`, canvas.current)}>PNG</button><button type="button" class="plain" onClick=${() => saveDrawing(`${name}.svg`, svgMap({ width: now.width, height: now.height, screen: now.screen, tokens: points.tokens, marks, labels: now.labels }))}>SVG</button><button type="button" class="plain" onClick=${() => saveTable(`${name}.csv`, [["token", "bytes", "id", "x", "y"], ...points.tokens.map((one, i) => [one.text ?? "", one.bytes, one.id, points.x[i], points.y[i]])])}>CSV</button><${MapCode} points=${points} /></div>
+    <div class="emb-out"><button type="button" class="plain" onClick=${() => savePicture(`${name}.png`, canvas.current)}>PNG</button><button type="button" class="plain" onClick=${() => save(`${name}.svg`, svgMap({ width: now.width, height: now.height, screen: now.screen, tokens: points.tokens, marks, labels: now.labels }), "image/svg+xml")}>SVG</button><button type="button" class="plain" onClick=${() => saveTable(name, [["token", "bytes", "id", "x", "y"], ...points.tokens.map((one, i) => [one.text ?? "", one.bytes, one.id, points.x[i], points.y[i]])])}>CSV</button><${MapCode} points=${points} /></div>
     <p class="hidden" aria-live="polite">${marks.chosen >= 0 ? `${shown(points.tokens[marks.chosen])}, ${t("emb.neighboursOnMap", { n: marks.near.length })}` : ""}</p>
   </div>`;
 }

@@ -41,7 +41,7 @@ function Chosen() {
   const { of } = value, own = of.length === 1 ? of[0] : null, points = map.value?.value?.tokens;
   const pinned = pins.some((one) => same(one, chosen));
   const onMap = !points || !own || points.some((one) => one.id === own.id);
-  const csv = () => saveTable(`limpid-near-${own ? own.id : chosen.word}.csv`, [["token", "bytes", "id", "cosine", "inner product"], ...value.near.map((one) => [one.text ?? "", one.bytes, one.id, one.cosine, one.product])]);
+  const csv = () => saveTable(`limpid-near-${own ? own.id : chosen.word}`, [["token", "bytes", "id", "cosine", "inner product"], ...value.near.map((one) => [one.text ?? "", one.bytes, one.id, one.cosine, one.product])]);
   return html`<section aria-label=${t("emb.chosen")}>
     <p class=${`big ${own?.special ? "control" : ""}`}><bdi>${chosen.word ?? shown(own)}</bdi></p>
     <p class="emb-of soft">${own ? html`#${own.id}${own.bytes ? ` · ${hex(own.bytes)}` : ""}${own.count !== undefined ? ` · ${t("emb.times", { n: own.count })}` : ""}` : t("emb.meanOf", { parts: spelling(of) })} · ${t("emb.norm", { norm: digits(value.norm) })}</p>

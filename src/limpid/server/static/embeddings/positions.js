@@ -7,7 +7,7 @@ import { theme } from "../lib/preferences.js";
 import { matrix } from "../lib/api.js";
 import { Heat } from "../parts/heat.js";
 import { savePicture, saveTable } from "../lib/save.js";
-import { largest } from "../lib/colours.js";
+import { largest } from "../lib/heat.js";
 import { PositionsCode } from "./code.js";
 import { facts, set, source, state } from "./store.js";
 
@@ -56,9 +56,9 @@ function Picture({ rotary, one, show, places, place }) {
   const shown = show === "cosines" ? cosines : { angle: { data: angles, shape: cos?.shape }, cos, sin, values: table }[show];
   const [n, columns] = shown.shape, name = `limpid-positions-${show}`;
   const column = (i) => (show === "cosines" ? t("emb.place", { i: String(i) }) : t(rotary ? "emb.pair" : "emb.dimension", { i: String(i) }));
-  const csv = () => saveTable(`${name}.csv`, [["position", ...Array.from({ length: columns }, (_, i) => i)], ...Array.from({ length: n }, (_, row) => [row, ...shown.data.subarray(row * columns, (row + 1) * columns)])]);
+  const csv = () => saveTable(name, [["position", ...Array.from({ length: columns }, (_, i) => i)], ...Array.from({ length: n }, (_, row) => [row, ...shown.data.subarray(row * columns, (row + 1) * columns)])]);
   return html`
-    <${Heat} key=${show} canvasRef=${canvas} values=${shown.data} rows=${n} columns=${columns} most=${show === "angle" ? Math.PI : show === "values" ? largest(shown.data) : 1} height=${show === "cosines" ? 380 : Math.max(180, Math.min(420, 6 * n))} label=${t(`emb.show.${show}`)} rowName=${(i) => t("emb.place", { i: String(i) })} columnName=${column} at=${[place, 0]} onPoint=${(row) => { if (row !== place) set({ place: row }); }} />
+    <${Heat} key=${show} canvasRef=${canvas} values=${shown.data} rows=${n} columns=${columns} most=${show === "angle" ? Math.PI : show === "values" ? largest(shown) : 1} height=${show === "cosines" ? 380 : Math.max(180, Math.min(420, 6 * n))} label=${t(`emb.show.${show}`)} rowName=${(i) => t("emb.place", { i: String(i) })} columnName=${column} at=${[place, 0]} onPoint=${(row) => { if (row !== place) set({ place: row }); }} />
     <p class="emb-axes soft">${t("emb.axes", { columns: t(show === "cosines" ? "emb.places" : rotary ? "emb.pairs" : "emb.dimensions") })}</p>
     <label class="emb-place"><span>${t("emb.atPlace")}</span><input type="range" min="0" max=${n - 1} value=${place} onInput=${(event) => set({ place: event.target.value })} /><output>${place}</output></label>
     ${rotary && html`<${Hands} angles=${angles.subarray(place * cos.shape[1], (place + 1) * cos.shape[1])} place=${place} />`}

@@ -4,7 +4,7 @@ import { digits, shown } from "../lib/format.js";
 import { t } from "../lib/i18n.js";
 import { Heat } from "../parts/heat.js";
 import { saveTable } from "../lib/save.js";
-import { largest } from "../lib/colours.js";
+import { largest } from "../lib/heat.js";
 import { RowsCode } from "./code.js";
 import { rows } from "./store.js";
 
@@ -13,8 +13,8 @@ export function VectorsView() {
   if (failure) return html`<section class="emb-vectors"><p role="alert">${failure.message}</p></section>`;
   if (!value) return html`<section class="emb-vectors emb-empty"><h2>${t("emb.vectors.title")}</h2><p>${t("emb.vectors.none")}</p></section>`;
   const named = value.items.map((one, i) => ({ ...one, name: body.items[i].word ?? shown(one.tokens[0]) }));
-  const all = Float32Array.from(named.flatMap((one) => one.row)), width = named[0].row.length, most = largest(all);
-  const csv = () => saveTable("limpid-rows.csv", [["token", ...named[0].row.map((_, i) => i)], ...named.map((one) => [one.name, ...one.row])]);
+  const all = Float32Array.from(named.flatMap((one) => one.row)), width = named[0].row.length, most = largest({ data: all });
+  const csv = () => saveTable("limpid-rows", [["token", ...named[0].row.map((_, i) => i)], ...named.map((one) => [one.name, ...one.row])]);
   return html`<section class="emb-vectors">
     <h2>${t("emb.vectors.title")}</h2><p class="soft">${t("emb.vectors.what", { v: value.one_hot_width, d: width })}</p>
     ${named.map((one) => html`<article key=${one.name + one.tokens[0].id} class="emb-item"><h3><bdi>${one.name}</bdi></h3>
@@ -29,5 +29,5 @@ export function VectorsView() {
 
 function Cosines({ title, named, values }) {
   return html`<div class="scrolls" tabindex="0" role="region" aria-label=${title}><table class="cosines"><caption>${title}</caption><thead><tr><td></td>${named.map((one, i) => html`<th key=${i} scope="col"><bdi>${one.name}</bdi></th>`)}</tr></thead>
-    <tbody>${values.map((row, i) => html`<tr key=${i}><th scope="row"><bdi>${named[i].name}</bdi></th>${row.map((x, j) => html`<td key=${j} data-value=${x} style=${{ "--v": Math.abs(x).toFixed(3), "--hue": x < 0 ? "var(--tint-entropy)" : "var(--tint-probability)" }}>${x.toFixed(2)}</td>`)}</tr>`)}</tbody></table></div>`;
+    <tbody>${values.map((row, i) => html`<tr key=${i}><th scope="row"><bdi>${named[i].name}</bdi></th>${row.map((x, j) => html`<td key=${j} data-value=${x} style=${{ "--v": Math.abs(x).toFixed(3), "--hue": x < 0 ? "var(--tint-probability)" : "var(--tint-entropy)" }}>${x.toFixed(2)}</td>`)}</tr>`)}</tbody></table></div>`;
 }

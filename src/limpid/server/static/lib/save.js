@@ -1,4 +1,4 @@
-// Files that the reader takes along: a picture, a table, a drawing. Nothing is sent anywhere.
+// Files that the reader takes along.
 
 /** @param {string} name @param {Blob | string} content @param {string} [kind] */
 export function save(name, content, kind = "text/plain;charset=utf-8") {
@@ -10,19 +10,13 @@ export function save(name, content, kind = "text/plain;charset=utf-8") {
 }
 
 /** @param {string} name @param {HTMLCanvasElement} canvas */
-export const savePicture = (name, canvas) => new Promise((done) => canvas.toBlob((blob) => { if (blob) save(name, blob); done(); }, "image/png"));
+export const savePicture = (name, canvas) => new Promise((done) => canvas.toBlob((blob) => { save(name, blob); done(); }, "image/png"));
 
-/** @param {string} name @param {string} markup */
-export const saveDrawing = (name, markup) => save(name, markup, "image/svg+xml");
+/** Rows as CSV, after RFC 4180. @param {(string | number)[][]} rows */
+export const csv = (rows) => `${rows.map((row) => row.map((one) => (typeof one === "number" ? String(one) : /[",\r\n]/.test(one) ? `"${one.replace(/"/g, '""')}"` : one)).join(",")).join("\r\n")}\r\n`;
 
-/** With the mark by which spreadsheets know UTF-8. @param {string} name @param {(string | number | null | undefined)[][]} rows */
-export const saveTable = (name, rows) => save(name, `\ufeff${csv(rows)}`, "text/csv;charset=utf-8");
-
-/** Rows as CSV, after RFC 4180. @param {(string | number | null | undefined)[][]} rows */
-export function csv(rows) {
-  const cell = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  return `${rows.map((row) => row.map((value) => cell(String(value ?? ""))).join(",")).join("\r\n")}\r\n`;
-}
+/** @param {string} name @param {(string | number)[][]} rows */
+export const saveTable = (name, rows) => save(`${name}.csv`, `\ufeff${csv(rows)}`, "text/csv;charset=utf-8");
 
 /** Text within markup. */
 export const escaped = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);

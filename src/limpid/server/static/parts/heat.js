@@ -3,8 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "../lib/html.js";
 import { addWords, t } from "../lib/i18n.js";
 import { digits } from "../lib/format.js";
-import { theme } from "../lib/preferences.js";
-import { largest, shade, signedColours } from "../lib/colours.js";
+import { largest, paint, palette } from "../lib/heat.js";
 import { words } from "../i18n/parts.js";
 
 addWords(words);
@@ -14,16 +13,14 @@ addWords(words);
  *   columnName: (i: number) => string, onPoint?: (row: number, column: number) => void, height?: number, canvasRef?: any, at?: [number, number] | null}} props
  * most: where the scale ends; the largest size of a value. at: a cell marked from outside.
  */
-export function Heat({ values, rows, columns, most = largest(values), label, rowName, columnName, onPoint, height = 260, canvasRef = null, at = null }) {
+export function Heat({ values, rows, columns, most = largest({ data: values }), label, rowName, columnName, onPoint, height = 260, canvasRef = null, at = null }) {
   const own = useRef(null), canvas = canvasRef ?? own, [cell, setCell] = useState(null);
-  const scheme = theme.value;
-  useEffect(() => {
-    const draw = () => paint(canvas.current, values, rows, columns, most);
-    draw();
-    const dark = matchMedia("(prefers-color-scheme: dark)");
-    dark.addEventListener("change", draw);
-    return () => dark.removeEventListener("change", draw);
-  }, [values, rows, columns, most, scheme]);
+  const colors = palette.value;
+  useEffect(() => { // one pixel a cell; the style sheet stretches it without smoothing
+    const picture = paint({ shape: [rows, columns], data: values, triangle: false }, { signed: true, scale: "linear", most });
+    canvas.current.width = columns; canvas.current.height = rows;
+    canvas.current.getContext("2d").drawImage(picture, 0, 0);
+  }, [values, rows, columns, most, colors]);
   const point = (row, column) => { setCell([row, column]); onPoint?.(row, column); };
   const move = (event) => {
     const box = canvas.current.getBoundingClientRect(), clamp = (x, n) => Math.max(0, Math.min(n - 1, Math.floor(x * n)));
@@ -43,15 +40,4 @@ export function Heat({ values, rows, columns, most = largest(values), label, row
     ${mark && html`<i class="heat-mark" style=${mark}></i>`}</div>
     <p class="heat-say soft" aria-live="polite">${marked ? html`${rowName(marked[0])}, ${columnName(marked[1])}: <b data-value=${values[marked[0] * columns + marked[1]]}>${digits(values[marked[0] * columns + marked[1]])}</b>` : t("heat.point")}
       <span class="heat-scale" aria-hidden="true">${digits(-most)}<i></i>${digits(most)}</span></p></div>`;
-}
-
-/** One pixel a cell; the style sheet stretches it without smoothing. Where columns outnumber pixels the browser averages. */
-function paint(canvas, values, rows, columns, most) {
-  canvas.width = columns; canvas.height = rows;
-  const pen = canvas.getContext("2d"), picture = pen.createImageData(columns, rows), colours = signedColours();
-  for (let i = 0; i < rows * columns; i++) {
-    const from = 4 * shade(values[i], most);
-    picture.data.set(colours.subarray(from, from + 4), 4 * i);
-  }
-  pen.putImageData(picture, 0, 0);
 }

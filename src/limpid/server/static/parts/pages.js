@@ -19,7 +19,7 @@ export const PAGES = {
     title: "steps", load: () => import("../steps/page.js").then((m) => m.StepsPage), sheets: ["steps"],
     keys: [["/", "steps.keys.text"], ["J", "steps.keys.on"], ["K", "steps.keys.back"], ["← →", "steps.keys.cells"], ["Enter", "steps.keys.work"]],
   },
-  embeddings: { title: "embeddings", load: () => import("../embeddings/page.js").then((m) => m.EmbeddingsPage), sheets: ["embeddings"] },
+  embeddings: { title: "embeddings", load: () => import("../embeddings/page.js").then((m) => m.EmbeddingsPage), sheets: ["embeddings"], keys: [["← → ↑ ↓", "emb.keys.next"], ["Shift+← →", "emb.keys.move"], ["+ −", "emb.keys.zoom"], ["0", "emb.whole"], ["Esc", "emb.keys.none"]] },
   runs: { title: "runs", load: () => import("../runs/page.js").then((m) => m.RunsPage), sheets: ["runs"] },
   playground: {
     title: "playground", load: () => import("../playground/page.js").then((m) => m.PlaygroundPage), sheets: ["playground"],

@@ -46,9 +46,9 @@ function Panel({ panel }) {
   const title = panel.own ? t(`runs.panel.${panel.id}`) : lineName(panel.names[0]), words = lines.filter((one) => !one.faint).map((one) => `${one.label}: ${figure(one.y[0], panel.id)} → ${figure(one.y.at(-1), panel.id)}`).join("; ");
   const toggle = () => { const next = new Set(logY); if (!next.delete(panel.id)) next.add(panel.id); set({ logy: [...next].join("|") || null }); };
   const name = `limpid-${panel.id.replace(/\W+/g, "-")}`;
-  const csv = () => saveTable([["run", "line", x, "value"], ...chosen.flatMap((one) => panel.names.flatMap((line) => (curves.value[one]?.lines?.[line]?.x ?? []).map((at, i) => [one, line, at, curves.value[one].lines[line].y[i]])))], name);
+  const csv = () => saveTable(name, [["run", "line", x, "value"], ...chosen.flatMap((one) => panel.names.flatMap((line) => (curves.value[one]?.lines?.[line]?.x ?? []).map((at, i) => [one, line, at, curves.value[one].lines[line].y[i]])))]);
   return html`<article class="panel-chart" data-panel=${panel.id}><header><h3>${title}</h3><span class="minis">
-      <button type="button" class="mini" aria-pressed=${log} onClick=${toggle} aria-label=${t("runs.logOf", { title })}>log</button><button type="button" class="mini" aria-label=${`PNG: ${title}`} onClick=${() => savePicture(chart.current.ctx.canvas, name)}>PNG</button><button type="button" class="mini" aria-label=${`CSV: ${title}`} onClick=${csv}>CSV</button></span></header>
+      <button type="button" class="mini" aria-pressed=${log} onClick=${toggle} aria-label=${t("runs.logOf", { title })}>log</button><button type="button" class="mini" aria-label=${`PNG: ${title}`} onClick=${() => savePicture(`${name}.png`, chart.current.ctx.canvas)}>PNG</button><button type="button" class="mini" aria-label=${`CSV: ${title}`} onClick=${csv}>CSV</button></span></header>
     ${panel.own && html`<p class="soft chart-what">${t(`runs.panel.${panel.id}.what`)}</p>`}
     <${Chart} lines=${lines} kind=${panel.id} axis=${x} logX=${logX} logY=${log} label=${`${title}. ${words}`} chartRef=${chart} onRange=${(low, high) => set({ from: Number(low.toPrecision(6)), to: Number(high.toPrecision(6)) })} /></article>`;
 }

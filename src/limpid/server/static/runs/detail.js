@@ -40,7 +40,7 @@ export function Head() {
 function Report({ name }) {
   const path = `/api/runs/report?run=${encodeURIComponent(name)}`, key = sessionStorage.getItem("limpid.key");
   if (!key) return html`<a class="plain" href=${path} target="_blank" rel="noopener"><${Icon} name="page" />${t("runs.report")}</a>`;
-  const fetchIt = async () => { const answer = await fetch(path, { headers: { authorization: `Bearer ${key}` } }); if (answer.ok) save(await answer.blob(), "report.html"); };
+  const fetchIt = async () => { const answer = await fetch(path, { headers: { authorization: `Bearer ${key}` } }); if (answer.ok) save("report.html", await answer.blob()); };
   return html`<button type="button" class="plain" onClick=${fetchIt}><${Icon} name="out" />${t("runs.report")}</button>`;
 }
 
