@@ -105,7 +105,12 @@ def shell(name: str, program: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("line", "words"),
-    [("limpid pretr", ["pretrain"]), ("limpid pretrain demo tokenizer.kind=c", ["char"]), ("limpid chat m", ["mine"])],
+    [
+        ("limpid pretr", ["pretrain"]),
+        ("limpid lesson sof", ["softmax"]),
+        ("limpid pretrain demo tokenizer.kind=c", ["char"]),
+        ("limpid chat m", ["mine"]),
+    ],
 )
 def test_bash(workplace: Path, line: str, words: list[str]) -> None:
     program = (

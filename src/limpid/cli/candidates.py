@@ -68,6 +68,8 @@ def _values(parameter: Any, verb: str, begun: str) -> Iterable[Candidate]:
     """What a parameter takes, by its name: the same name means the same thing in every verb."""
     if parameter.name == "overrides":
         return _assignments(verb, begun)
+    if verb == "lesson" and parameter.name == "name":
+        return _lessons()
     if parameter.name in ("recipe", "sources"):
         return _recipes()
     if parameter.name in RUN_ARGUMENTS | RUN_OPTIONS:
@@ -83,6 +85,12 @@ def _recipes() -> Iterator[Candidate]:
         if entry.name.endswith(".toml"):
             first = entry.read_text(encoding="utf-8").partition("\n")[0]
             yield Candidate(entry.name.removesuffix(".toml"), first.removeprefix("# ") if first.startswith("#") else "")
+
+
+def _lessons() -> Iterator[Candidate]:
+    from limpid.lessons.book import NAMES, find
+
+    return (Candidate(name, find(name).title.en) for name in NAMES)
 
 
 def _assignments(verb: str, begun: str) -> Iterator[Candidate]:
@@ -112,7 +120,7 @@ def _runs(by_name: bool) -> Iterator[Candidate]:
 
 def _run_folders(place: Path) -> Iterator[Path]:
     """Runs, and the folders that hold a line of them: those that ``limpid chat`` takes for its last stage."""
-    from limpid.cli.runs import find_runs
+    from limpid.stages.runs import find_runs
 
     if place.is_dir():
         for run in find_runs(place):
