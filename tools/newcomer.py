@@ -1,11 +1,11 @@
 """Follow a README as somebody who has just come: a clean copy, an empty home, each command as it is written.
 
-    python tools/newcomer.py                       # README.md, whole: installs, trains the demo; hours on a small machine
+    python tools/newcomer.py                       # README.md, whole: installs, trains the demo, and more
     python tools/newcomer.py README.zh.md --quick  # two steps of small models wherever something is trained
     python tools/newcomer.py --quick --venv .venv  # with an installation that is there
 
-What the README leaves to its reader (a book, poems, labelled rows, pairs, a model from elsewhere) is made here; data sets
-are those of $LIMPID_DATA_DIR, or fetched as the README says. The exit code is 1 if a command failed.
+What the README leaves to its reader (a book, poems, labelled rows, pairs, a model from elsewhere) is made here; data
+sets are those of $LIMPID_DATA_DIR, or fetched as the README says. The exit code is 1 if a command failed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,11 @@ TRAINING = r"limpid (?:pretrain|seq2seq) \S+"
 def commands(readme: Path) -> list[str]:
     """The lines of the blocks that name no language, without the remarks behind them."""
     text = readme.read_text(encoding="utf-8")
-    blocks = re.findall(r"^```\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    blocks = [
+        code
+        for language, code in re.findall(r"^```(\w*)\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+        if not language
+    ]
     lines = [re.split(r"\s+# ", line)[0].strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line]
 
