@@ -73,6 +73,8 @@ def test_a_page_without_a_place_and_one_with_two_are_refused(tmp_path: Path) -> 
     assert navigation.read(order, {"a.md": "# A", "x/q.md": "# Z", "x/r.md": "# B"}) == [
         ("A", ["a.md", "x/r.md", "x/q.md"])
     ]
+    in_order = {"a.md": "# A", "x/index.md": "# I\n\n[Z](q.md) [B](r.md)", "x/q.md": "# Z", "x/r.md": "# B"}
+    assert navigation.read(order, in_order) == [("A", ["a.md", "x/q.md", "x/r.md", "x/index.md"])]
     order.write_text('[[section]]\ntitle = "A"\npages = ["a.md", "a.md"]\n')
     with pytest.raises(ValueError, match=r"in two sections: a\.md"):
         navigation.read(order, {"a.md": "# A"})

@@ -32,11 +32,16 @@ def stage(folder: Path, root: Path = pages.ROOT) -> Path:
     settings = tomllib.loads((root / "zensical.toml").read_text(encoding="utf-8"))
     sections = navigation.read(root / "docs/navigation.toml", texts)
     settings["project"]["nav"] = [
-        {title: [{navigation.title(texts[page]): page} for page in names]} for title, names in sections
+        {title: [{_title(page, texts[page]): page} for page in names]} for title, names in sections
     ]
     path = folder / "zensical.toml"
     path.write_text(tomli_w.dumps(settings), encoding="utf-8")
     return path
+
+
+def _title(page: str, text: str) -> str:
+    """What the bar at the side calls a page."""
+    return "README" if page.startswith("README.") else navigation.title(text)
 
 
 def outside_requests(site: Path) -> list[str]:

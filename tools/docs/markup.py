@@ -36,8 +36,9 @@ def docstring(thing: object) -> str:
 
 
 def prose(text: str) -> str:
-    """reStructuredText's ``code`` and `reference` as markdown's code; what a docstring indents is code already."""
-    return re.sub(r"``([^`]+)``", r"`\1`", text.strip())
+    """reStructuredText's ``code`` as markdown's; what would be read as markup is escaped: <unk>, text_key."""
+    parts = re.split(r"(`[^`]+`)", re.sub(r"``([^`]+)``", r"`\1`", text.strip()))
+    return "".join(part if part.startswith("`") else re.sub(r"([<*_\[\]])", r"\\\1", part) for part in parts)
 
 
 def summary(thing: object) -> str:

@@ -33,13 +33,22 @@ def read(path: Path, pages: Mapping[str, str]) -> list[Section]:
             if "*" not in name:
                 taken += [name] if name in pages else []
                 continue
-            matching = sorted((page for page in left if _matches(page, name)), key=lambda page: title(pages[page]))
+            matching = [page for page in left if _matches(page, name)]
+            matching.sort(key=lambda page: _order(page, pages))
             taken += matching
             left -= set(matching)
         found.append((section["title"], taken))
     if left:
         raise ValueError(f"{path}: in no section: {', '.join(sorted(left))}")
     return [section for section in found if section[1]]
+
+
+def _order(page: str, pages: Mapping[str, str]) -> tuple[int, str]:
+    """In the order in which its folder's index names the pages; those it does not name by their titles."""
+    path = PurePosixPath(page)
+    index = pages.get(str(path.with_name("index.zh.md" if page.endswith(".zh.md") else "index.md")), "")
+    place = index.find(f"({path.name})")
+    return place if place >= 0 else len(index), title(pages[page])
 
 
 def title(text: str) -> str:

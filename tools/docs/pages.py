@@ -11,7 +11,8 @@ from tools.docs import commands, python, recipes
 ROOT = Path(__file__).parents[2]
 FENCES = re.compile(r"^(```.*?^```[ ]*$)", flags=re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(!?\[[^\]]*\])\(([^)\s]+)\)")
-READMES = ("README.md", "README.zh.md")
+READMES = {"README.md": "README.en.md", "README.zh.md": "README.zh.md"}
+"""What they are called in the site, where a README would be taken for the index."""
 
 
 def written(root: Path = ROOT) -> dict[str, str]:
@@ -34,11 +35,11 @@ def of_site(root: Path = ROOT) -> dict[str, str]:
     """All pages, their links rewritten from the places they have in the repository to those in the site."""
     pages = written(root) | {name: (root / name).read_text(encoding="utf-8") for name in READMES}
     texts = {name: _relinked(text, name, root) for name, text in pages.items()}
-    return {name: _spaced(text) for name, text in (texts | generated()).items() if name != "README.md"}
+    return {READMES.get(name, name): _spaced(text) for name, text in (texts | generated()).items()}
 
 
 def _relinked(text: str, name: str, root: Path) -> str:
-    """Links that lead out of docs/: to the README's twin in the site, or no link where the site has no such page."""
+    """Links that lead out of docs/: to the READMEs in the site, or no link where the site has no such page."""
     home = PurePosixPath(".") if name in READMES else PurePosixPath("docs", name).parent
     here = PurePosixPath(name).parent
 
@@ -48,10 +49,8 @@ def _relinked(text: str, name: str, root: Path) -> str:
         if not address or ":" in address:
             return match[0]
         path = PurePosixPath(os.path.normpath(home / address))
-        if path == PurePosixPath("README.md"):
-            path = PurePosixPath("docs/index.md")
-        inside = path.relative_to("docs") if path.is_relative_to("docs") else path
-        if path.is_relative_to("docs") or str(path) in READMES:
+        inside = path.relative_to("docs") if path.is_relative_to("docs") else READMES.get(str(path))
+        if inside is not None:
             return f"{words}({os.path.relpath(inside, here)}{mark}{anchor})"
         return words[1:-1] if (root / path).exists() else match[0]
 

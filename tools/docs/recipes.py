@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from typing import Any, Literal
 
 from pydantic_core import PydanticUndefined
-from tools.docs.markup import code, docstring, summary, table
+from tools.docs.markup import code, prose, summary, table
 
 from limpid.core.recipe import Section, shipped
 from limpid.models.registry import FAMILIES
@@ -35,12 +36,12 @@ def keys_page() -> str:
         "and the nearest one named. Where the default is empty, the key is derived from others or from the data."
     )
     parts = [
-        f"## {name}\n\n{docstring(field.annotation)}\n\n{_table(field.annotation, name)}"
+        f"## {name}\n\n{_section(field.annotation, name)}"
         for name, field in Recipe.model_fields.items()
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
     ]
     families = [
-        f"### {name}\n\n{docstring(family.config)}\n\n{_table(family.config, 'model', ('vocab_size', 'family'))}"
+        f"### {name}\n\n{_section(family.config, 'model', ('vocab_size', 'family'))}"
         for name, family in FAMILIES.items()
     ]
     models = (
@@ -50,10 +51,27 @@ def keys_page() -> str:
     return "\n\n".join([opening, *parts, models, *families]) + "\n"
 
 
-def _table(section: type[Section], name: str, without: tuple[str, ...] = ()) -> str:
-    fields = ((key, field) for key, field in section.model_fields.items() if key not in without)
-    rows = [(code(f"{name}.{key}"), code(type_name(field.annotation)), _default(field)) for key, field in fields]
-    return table(("key", "type", "default"), rows)
+def _section(section: type[Section], name: str, without: tuple[str, ...] = ()) -> str:
+    """What a section is, and a table of its keys with what its docstring says of each."""
+    opening, said = described(section)
+    rows = [
+        (code(f"{name}.{key}"), code(type_name(field.annotation)), _default(field), said.get(key, ""))
+        for key, field in section.model_fields.items()
+        if key not in without
+    ]
+    return f"{opening}\n\n{table(('key', 'type', 'default', ''), rows)}".strip()
+
+
+def described(section: type[Section]) -> tuple[str, dict[str, str]]:
+    """The opening of a section's docstring, and what follows each ``key:`` in it or in those it is made from."""
+    keys = "|".join(section.model_fields)
+    opening, said = "", {}
+    for part in reversed([part for part in section.__mro__ if issubclass(part, Section) and part is not Section]):
+        text = " ".join((part.__doc__ or "").split())
+        opening, *pieces = re.split(rf"(?:^|(?<=[.;] ))((?:{keys})(?:, (?:{keys}))*): ", text)
+        for names, words in zip(pieces[::2], pieces[1::2], strict=True):
+            said |= dict.fromkeys(names.split(", "), prose(words.strip().rstrip(";")))
+    return prose(opening), said
 
 
 def _default(field: Any) -> str:

@@ -35,6 +35,8 @@ class TrainSection(Section):
     """steps: optimizer steps; None: enough for 20 tokens a parameter that multiplies (Hoffmann et al. 2022).
 
     tokens_per_step: positions of the global batch. micro_tokens: positions computed at once by one process.
+    seed: of weights, order of data and dropout. device: ``auto`` (an NVIDIA GPU if there is one), ``cpu``, ``cuda`` or
+    ``mps``. sample_prompt: what the model continues whenever it is evaluated.
     dtype: ``auto`` is bfloat16 where the hardware is fast at it. compile: ``auto`` compiles runs of over 200 steps
     where a C++ compiler (or a GPU) is there.
     """
