@@ -32,9 +32,21 @@ PAGES = [
     "#/lessons/softmax?temperature=0.7",
 ]
 """The address of every page, in a state that shows it at work."""
-LOOKS = [("zh-CN", "dark"), ("zh-CN", "light"), ("en-US", "dark")]
+SLOW = pytest.mark.slow
+LOOKS = [("zh-CN", "dark"), pytest.param("zh-CN", "light", marks=SLOW), pytest.param("en-US", "dark", marks=SLOW)]
 STATIC = Path(__file__).parents[2] / "src" / "limpid" / "server" / "static"
 SIZES = [(390, 844), (1024, 768), (1600, 1000)]
+SIGHTS = [
+    (1600, 1000, "en-US", "light"),
+    (1024, 768, "zh-CN", "dark"),
+    *(
+        pytest.param(*size, *look, marks=SLOW)
+        for size in SIZES
+        for look in (("en-US", "light"), ("zh-CN", "dark"))
+        if (*size, *look) not in ((1600, 1000, "en-US", "light"), (1024, 768, "zh-CN", "dark"))
+    ),
+]
+"""What pictures are taken at; the slow tests take the rest of all sizes, languages and themes."""
 
 
 def serious(page: Any) -> list[str]:
@@ -89,8 +101,7 @@ def test_a_phone_in_the_dark_in_chinese(
 
 
 @pytest.mark.parametrize("address", PAGES)
-@pytest.mark.parametrize(("width", "height"), SIZES)
-@pytest.mark.parametrize(("language", "theme"), [("en-US", "light"), ("zh-CN", "dark")])
+@pytest.mark.parametrize(("width", "height", "language", "theme"), SIGHTS)
 def test_pictures_of_every_page(
     visit: Callable[..., Visit], address: str, width: int, height: int, language: str, theme: str
 ) -> None:

@@ -178,6 +178,7 @@ def test_strips_and_matrices_show_the_numbers(
     worked(page, "blocks.1.attn.hook_pattern", (2, 4, 2))  # the address is the state
 
 
+@pytest.mark.slow
 def test_every_step_of_every_shape_is_drawn(
     visit: Callable[..., Visit], shapes: Served, traces: dict[str, Trace]
 ) -> None:

@@ -137,12 +137,12 @@ function paint(canvas, plan, lines, now, sizes, small, own) {
 /** The value of what the pointer is at; a click makes it a field. */
 function Card({ card, width, close }) {
   const value = picture.value?.parameters[place(state.value.sizes, card.layer, card.neuron, card.source)];
-  const field = useRef(null);
+  const field = useRef(null), [typed, setTyped] = useState(null); // what is being written stands still while pictures come
   useEffect(() => { if (card.open) field.current?.select(); }, [card.open]);
   const label = t(card.source === null ? "play.bias" : "play.weight");
   const done = (event) => { const number = Number(event.target.value); if (event.target.value.trim() && Number.isFinite(number)) edit(card.layer, card.neuron, card.source, number); close(); };
   return html`<div class="play-card" style=${{ left: `${Math.min(Math.max(card.x, 70), width - 70)}px`, top: `${card.y - 12}px` }}><small>${label}</small>
-    ${card.open ? html`<input ref=${field} aria-label=${label} inputmode="decimal" value=${digits(value ?? 0)} onKeyDown=${(event) => { if (event.key === "Enter") done(event); if (event.key === "Escape") { event.stopPropagation(); close(); } }} onBlur=${close} />` : html`<b>${digits(value ?? 0)}</b><small class="soft">${t("play.clickToEdit")}</small>`}</div>`;
+    ${card.open ? html`<input ref=${field} aria-label=${label} inputmode="decimal" value=${typed ?? digits(value ?? 0)} onInput=${(event) => setTyped(event.target.value)} onKeyDown=${(event) => { if (event.key === "Enter") done(event); if (event.key === "Escape") { event.stopPropagation(); close(); } }} onBlur=${close} />` : html`<b>${digits(value ?? 0)}</b><small class="soft">${t("play.clickToEdit")}</small>`}</div>`;
 }
 
 /** Close the neuron that is open; the focus goes back to it. */
