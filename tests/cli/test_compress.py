@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import lzma
+import os
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,13 @@ def test_nothing_is_written_over_or_by_another_model(
     code, _, err = limpid("compress", saved_run, tmp_path, packed, "--force")
     assert code == 1
     assert "folder" in err
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for verb, file in (("compress", text), ("decompress", packed)):
+        code, _, err = limpid(verb, saved_run, file, pipe, "--force")
+        assert code == 1
+        assert "device or a pipe" in err
+    assert pipe.is_fifo()
     code, _, err = limpid("compress", saved_run, text, tmp_path / "x", "--dtype", "int8")
     assert code == 1
     assert "--dtype int8" in err

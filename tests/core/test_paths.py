@@ -192,3 +192,11 @@ def test_lock_keeps_the_second_process_out(tmp_path: Path) -> None:
     assert third.returncode == 0
     with paths.RunLock(tmp_path / "run"):
         pass
+
+
+def test_a_pipe_is_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(LimpidError, match="a device or a pipe"):
+        paths.atomic_write_bytes(pipe, b"x")
+    assert pipe.is_fifo()

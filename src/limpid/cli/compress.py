@@ -117,6 +117,9 @@ def free_place(out: Path, force: bool) -> None:
     """Raises LimpidError where a file must not be written."""
     if out.is_dir():
         raise LimpidError(f"{out} is a folder; name the file to write.")
+    from limpid.core.paths import check_replaceable
+
+    check_replaceable(out)  # now, not when all is computed
     if out.exists() and not force:
         raise LimpidError(f"{out} is there already; --force writes over it.")
 

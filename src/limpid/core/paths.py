@@ -132,6 +132,12 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
+def check_replaceable(path: Path) -> None:
+    """Raise LimpidError where a device or a pipe stands: a file moved there would take its place, for everybody."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise LimpidError(f"{path} is a device or a pipe; name the file to write.")
+
+
 @contextlib.contextmanager
 def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
     """Fill a file beside `path` and move it into place only when the block ends well: for what is too large to hold.
@@ -140,6 +146,7 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
     and the temporary is gone. Raises LimpidError where the disk refuses.
     """
     target = Path(path)
+    check_replaceable(target)
     ensure_directory(target.parent)
     temporary = _temporary(target, "new")
     _ours.add(temporary.name)
