@@ -78,8 +78,6 @@ def test_principal_components_are_those_of_scikit_learn() -> None:
 
 @pytest.mark.parametrize("method", ["tsne", pytest.param("umap", marks=pytest.mark.slow)])
 def test_neighbours_stay_neighbours(method: Any) -> None:
-    if method == "umap":
-        pytest.importorskip("umap", reason="UMAP maps need limpid[maps]")
     vectors, cluster = make_blobs(60, 10, centers=3, random_state=0)
     found = project(vectors, method, seed=1)
     assert found.points.shape == (60, 2)
