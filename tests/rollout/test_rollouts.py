@@ -194,6 +194,67 @@ def test_normalised_weights_take_the_mean_that_is_asked_for(normalise, expected)
     assert float(found.weights[0, 0] / found.total_weight) == pytest.approx(expected)
 
 
+class Asked:
+    """Rewards that differ within the groups of these questions alone."""
+
+    names: tuple[str, ...] = ("fake",)
+
+    def __init__(self, *differing: str) -> None:
+        self.differing, self.rounds = differing, list[int]()
+
+    def __call__(self, answers: list[Answered]) -> list[Judged]:
+        self.rounds.append(len(answers))
+        earned = [i % 2.0 if a.messages[-1]["content"] in self.differing else 1.0 for i, a in enumerate(answers)]
+        return [Judged(value, {"fake": value}) for value in earned]
+
+
+def asked(source: Rollouts, batch: AnswerBatch) -> set[str]:
+    """The questions that the rows of ``batch`` answer."""
+    prompts = {tuple(prompt(source.tokenizer, Stream()[i].messages)): f"q{i}" for i in range(40)}
+    found = {name for ids in rows(batch) for start, name in prompts.items() if tuple(ids[: len(start)]) == start}
+    assert all(any(tuple(ids[: len(start)]) == start for start in prompts) for ids in rows(batch))
+    return found
+
+
+def test_other_questions_are_asked_until_enough_have_answers_that_differ(tokenizer):
+    def drawing(panel: Any, step: int = 0, **changes: Any) -> tuple[Rollouts, AnswerBatch]:
+        source = rollouts(tokenizer, algorithm="dapo", draws=3, **changes)
+        source.panel = panel
+        source.credit = GroupCredit(ALGORITHMS["dapo"], AdaptiveKl(0.0), None)
+        return source, source[step]
+
+    panel = Asked("q1", "q4", "q5")
+    source, batch = drawing(
+        panel
+    )  # q0 q1, q2 q3, q4 q5: the second that differs is in the third draw, the third is too many
+    assert panel.rounds == [8, 8, 8]
+    assert asked(source, batch) == {"q1", "q4"}
+    assert int((batch.counts > 0).sum()) == 8
+    assert source.measured["asked"] == 6
+    assert source.measured["reward"] == pytest.approx((3 * 0.5 + 3) / 6)  # of all that were asked
+
+    panel = Asked("q0", "q1", "q2")
+    assert asked(*drawing(panel)) == {"q0", "q1"}
+    assert panel.rounds == [8]  # enough at once
+
+    panel = Asked("q9")
+    source, batch = drawing(
+        panel, step=1
+    )  # the next rollout's own questions: q6 to q11; fewer than wanted, after all draws
+    assert panel.rounds == [8, 8, 8]
+    assert asked(source, batch) == {"q9"}
+
+
+def test_what_goes_well_is_held_for_the_first_draw_only(tokenizer):
+    source = rollouts(tokenizer, draws=2)
+    source.panel = Asked("q2")  # type: ignore[assignment]
+    same = GroupCredit(ALGORITHMS["limpid"], AdaptiveKl(0.05), lambda batch: batch.logprobs)
+    source.credit = same
+    batch = source[0]
+    assert asked(source, batch) == {"q0", "q1", "q2"}
+    assert int((batch.counts > 0).sum()) == 1 + 1 + 4
+
+
 def test_a_step_is_a_pure_function_of_seed_and_number(tokenizer):
     first, again = rollouts(tokenizer)[3], rollouts(tokenizer)[3]
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))

@@ -33,7 +33,7 @@ class RolloutPlan(NamedTuple):
     """prompts a rollout, samples a prompt, how they are drawn, and how often each is learnt from.
 
     minibatches: equal parts of a rollout, an update each; epochs: passes over it, each in another order.
-    normalise: see `algorithms.Settings`.
+    normalise, draws: see `algorithms.Settings`.
     """
 
     prompts: int
@@ -44,6 +44,7 @@ class RolloutPlan(NamedTuple):
     epochs: int = 1
     minibatches: int = 1
     normalise: Normalise = "tokens"
+    draws: int = 1
 
     @property
     def updates(self) -> int:
@@ -123,12 +124,13 @@ class Rollouts:
         rows = up(max(len(share.inputs) for share in shares), ROW_STEP)
         return joined([grown(share, rows, share.inputs.shape[1]) for share in shares]).trimmed()
 
-    def answers(self, number: int, prompts: int | None = None) -> list[Answer]:
-        """Draw and judge the answers of rollout ``number``, or of its first ``prompts`` prompts, by all processes."""
-        plan = self.plan
-        count = prompts or plan.prompts
-        places = range(count * self.world.rank // self.world.size, count * (self.world.rank + 1) // self.world.size)
-        questions = [self.questions[number * plan.prompts + place] for place in places]
+    def answers(self, number: int, prompts: range | None = None) -> list[Answer]:
+        """Draw and judge the answers to these of the prompts of rollout ``number``, by all processes. Unset: to the
+        first ``plan.prompts``."""
+        plan, rank, size = self.plan, self.world.rank, self.world.size
+        prompts = range(plan.prompts) if prompts is None else prompts
+        places = prompts[len(prompts) * rank // size : len(prompts) * (rank + 1) // size]
+        questions = [self.questions[number * plan.prompts * plan.draws + place] for place in places]
         asked = [prompt(self.tokenizer, q.messages) for q in questions]
         sampling = Sampling(
             temperature=plan.temperature, max_tokens=plan.max_tokens, seed=integer(plan.seed, "rollout", number) >> 32
@@ -153,8 +155,8 @@ class Rollouts:
             self._rollout = AnswerBatch(*(state[name] for name in AnswerBatch._fields))
 
     def _new(self, number: int) -> AnswerBatch:
-        answers = self.answers(number)
-        rewarded = [a for a in answers if not math.isnan(a.judged.reward)]
+        answers, kept = self._drawn(number)
+        rewarded = [a for a in kept if not math.isnan(a.judged.reward)]
         if not rewarded:
             raise LimpidError(
                 f"rollout {number}: no answer has a reward, so there is nothing to learn from. Raise max_tokens if "
@@ -167,9 +169,24 @@ class Rollouts:
             per_token={"logprobs": [a.drawn.logprobs for a in rewarded]},
         )
         rows, credited = self.credit(rewarded, batch)
-        self.measured = self._measures(answers, rewarded) | credited
+        self.measured = self._measures(answers) | credited
         self.samples = [_logged(a) for a in answers[:: max(1, len(answers) // LOGGED)][:LOGGED]]
         return rows
+
+    def _drawn(self, number: int) -> tuple[list[Answer], list[Answer]]:
+        """All answers of a rollout, and those to learn from: of the first ``prompts`` prompts; then, while fewer than
+        that many prompts have answers that differ in reward, of more of those, up to ``draws`` times as many asked."""
+        wanted = self.plan.prompts
+        answers = self.answers(number)
+        kept, differing = answers, len(_differing(answers))
+        for draw_number in range(1, self.plan.draws):
+            if differing >= wanted:
+                break
+            more = self.answers(number, range(wanted * draw_number, wanted * (draw_number + 1)))
+            chosen = set(_differing(more)[: wanted - differing])
+            answers, kept = answers + more, kept + [a for a in more if a.place in chosen]
+            differing += len(chosen)
+        return answers, kept
 
     def _judged(
         self, places: Sequence[int], questions: Sequence[Question], asked: list[list[int]], drawn: list[Drawn]
@@ -188,7 +205,8 @@ class Rollouts:
             for at, text, one, verdict in zip(of, texts, drawn, verdicts, strict=True)
         ]
 
-    def _measures(self, answers: Sequence[Answer], rewarded: Sequence[Answer]) -> dict[str, float]:
+    def _measures(self, answers: Sequence[Answer]) -> dict[str, float]:
+        rewarded = [a for a in answers if not math.isnan(a.judged.reward)]
         rewards = torch.tensor([a.judged.reward for a in rewarded])
         lengths = torch.tensor([float(len(a.drawn.ids)) for a in answers])
         measures = {
@@ -198,12 +216,23 @@ class Rollouts:
             "unfinished": sum(not a.drawn.finished for a in answers) / len(answers),
             "without_reward": 1 - len(rewarded) / len(answers),
         }
+        if self.plan.draws > 1:
+            measures["asked"] = len({a.place for a in answers})
         for name in self.panel.names if len(self.panel.names) > 1 else ():
             parts = [a.judged.parts[name] for a in answers if name in a.judged.parts]
             parts = [value for value in parts if not math.isnan(value)]
             if parts:
                 measures[f"reward/{name}"] = sum(parts) / len(parts)
         return measures
+
+
+def _differing(answers: Sequence[Answer]) -> list[int]:
+    """The places of the prompts whose answers did not all earn the same."""
+    rewards: dict[int, set[float]] = {}
+    for answer in answers:
+        if not math.isnan(answer.judged.reward):
+            rewards.setdefault(answer.place, set()).add(answer.judged.reward)
+    return [place for place, earned in rewards.items() if len(earned) > 1]
 
 
 def normalised(batch: AnswerBatch, normalise: Normalise, max_tokens: int) -> AnswerBatch:

@@ -39,7 +39,7 @@ def grpo(
         )
         plan = RolloutPlan(
             section.prompts, section.samples, section.temperature, section.max_tokens, seed, section.epochs,
-            section.minibatches, settings.normalise,
+            section.minibatches, settings.normalise, settings.draws,
         )  # fmt: skip
         return Method(credit, loss, plan, exact)
 

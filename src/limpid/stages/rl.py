@@ -245,7 +245,7 @@ class _Guarded:
 def _parity(
     rollouts: Rollouts, policy: Decoder, temperature: float, dtype: torch.dtype, rows: Callable[[AnswerBatch], int]
 ) -> str:
-    answers = rollouts.answers(0, min(PARITY_PROMPTS, rollouts.plan.prompts))
+    answers = rollouts.answers(0, range(min(PARITY_PROMPTS, rollouts.plan.prompts)))
     batch = rows_of(
         [a.prompt for a in answers],
         [a.drawn.ids for a in answers],

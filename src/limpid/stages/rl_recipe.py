@@ -75,6 +75,7 @@ class GrpoSection(RlSection):
     kl_estimator: KlEstimator | None = None
     kl_in: Literal["loss", "reward"] | None = None
     skip_equal: bool | None = None
+    draws: Count | None = None
 
     @property
     def settings(self) -> Settings:

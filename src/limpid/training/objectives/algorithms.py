@@ -20,9 +20,9 @@ class Settings(NamedTuple):
     direction of the gradient of E[R]. clip_low, clip_high: the ratio of new to old probability of a token is held in
     [1 - clip_low, 1 + clip_high] (Schulman et al. 2017, equation 7); 0 for both: never. kl: coefficient of the
     divergence. kl_estimator: see `kl`. kl_in: it is a term of the ``loss``, or taken off the ``reward``.
-    skip_equal: prompts whose answers all earned the same teach nothing but the divergence, and are left out (dynamic
-    sampling: Yu et al. 2025, section 3.2, without drawing others instead); where the divergence is a term of the loss,
-    but for one answer each.
+    skip_equal: prompts whose answers all earned the same teach nothing but the divergence, and are left out; where the
+    divergence is a term of the loss, but for one answer each. draws: up to so many times as many prompts are asked in
+    a rollout, until enough of them have answers that differ (with both: dynamic sampling, Yu et al. 2025, section 3.2).
     """
 
     baseline: Baseline
@@ -34,6 +34,7 @@ class Settings(NamedTuple):
     kl_estimator: KlEstimator
     kl_in: Literal["loss", "reward"]
     skip_equal: bool
+    draws: int = 1
 
 
 ALGORITHMS: dict[Algorithm, Settings] = {
@@ -44,7 +45,7 @@ ALGORITHMS: dict[Algorithm, Settings] = {
     # Liu et al. 2025 (Understanding R1-Zero-like training), section 3.2.
     "dr-grpo": Settings("group", False, "constant", 0.2, 0.2, 0.0, "k3", "loss", False),
     # Yu et al. 2025 (DAPO), section 3: clip-higher, dynamic sampling, token-level loss, no divergence.
-    "dapo": Settings("group", True, "tokens", 0.2, 0.28, 0.0, "k3", "loss", True),
+    "dapo": Settings("group", True, "tokens", 0.2, 0.28, 0.0, "k3", "loss", True, 10),
     # Ahmadian et al. 2024 (Back to basics), section 3: the answer as one action, the divergence in the reward.
     "rloo": Settings("leave_one_out", False, "constant", 0.0, 0.0, 0.05, "k1", "reward", False),
     # Williams 1992, with the mean of all other answers of the step as the baseline.
