@@ -16,8 +16,6 @@ ARGS ?=
 TESTARGS ?=
 
 BIN := .venv/bin
-# Tests of servers, terminals and browsers wait for other processes, so they run one after the other, after the rest.
-CLOCKED := tests/server tests/web tests/cli
 INPUTS := pyproject.toml constraints.txt
 INSTALL = PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt $(PIP_ARGS)
 
@@ -32,9 +30,7 @@ demo: .venv/.runtime
 install: .venv/.whole
 
 test: .venv/.whole
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses=4 \
-		$(foreach part,$(CLOCKED),--ignore=$(part)) $(TESTARGS) || test $$? -eq 5
-	$(BIN)/python -m pytest -m "not slow" $(TESTARGS) $(CLOCKED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses=4 --dist loadfile $(TESTARGS)
 
 test-slow: .venv/.whole
 	$(BIN)/python -m pytest -m slow $(TESTARGS)

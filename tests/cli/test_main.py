@@ -60,6 +60,18 @@ def test_help_imports_no_heavy_library() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_a_model_is_loaded_and_asked_without_what_only_training_needs(saved_run: Path) -> None:
+    """torch's compiler, its symbols and its sharded tensors: a second and more of processor time at every start."""
+    program = (
+        "import sys, limpid\nlm = limpid.load(sys.argv[1])\nlm.generate('The cat', max_tokens=2)\n"
+        "import limpid.stages.demo\n"
+        "print(sorted({'torch._dynamo', 'torch._inductor', 'torch.distributed.tensor', 'sympy'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", program, str(saved_run)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_unknown_verb_names_the_nearest_on_one_line() -> None:
     done = limpid("pretrian")
     assert done.returncode == 2

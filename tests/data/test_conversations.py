@@ -204,9 +204,8 @@ def test_the_better_answer_of_a_pair_is_better(dialogues: Dialogues) -> None:
         asked = pair.prompt[-1]["content"]
         if kind in ASKED_OF_NAMES:
             rights = {
-                getattr(f, {"description": "summary"}.get(kind, kind))
-                for name, f in by_name.items()
-                if re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", asked)
+                getattr(by_name[name], {"description": "summary"}.get(kind, kind))
+                for name in by_name.keys() & set(re.findall(r"(?<![\w.])\w+", asked))
             }
             if kind == "module":
                 rights = {f"It is in the {module} module." for module in rights}

@@ -17,10 +17,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.distributed.tensor import DTensor, Shard
-from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
 from limpid.core.errors import LimpidError
+from limpid.nn.sharded import is_sharded
 
 
 def shard_name(stem: str, rank: int, size: int) -> str:
@@ -34,7 +33,10 @@ def write_shard(folder: Path, stem: str, tensors: dict[str, Tensor], rank: int, 
     first_rows: dict[str, int] = {}
     for name, tensor in tensors.items():
         tensor = tensor.detach()
-        if isinstance(tensor, DTensor):
+        if is_sharded(tensor):
+            from torch.distributed.tensor import Shard
+            from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
+
             if tensor.placements != (Shard(0),):
                 raise ValueError(f"{name} is placed {tensor.placements}; only sharding by rows is written")
             _, offset = compute_local_shape_and_global_offset(tensor.shape, tensor.device_mesh, tensor.placements)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 
 from limpid.checkpoint.shards import read_shards, write_shard
 from limpid.core.errors import LimpidError
@@ -19,6 +18,7 @@ from limpid.models.decoder import Decoder
 from limpid.models.lora import LoraSection, add_lora, merge_lora
 from limpid.models.model import Model
 from limpid.models.registry import build, config_from_table, require_kind
+from limpid.nn.sharded import is_sharded
 from limpid.parallel.environment import World
 from limpid.text.tokenizer import Tokenizer
 
@@ -175,11 +175,11 @@ def load_tensors(model: nn.Module, tensors: dict[str, Tensor], where: str) -> No
     ]
     if faults:
         raise LimpidError(f"{where} does not fit the model: {'; '.join(sorted(faults))}.")
-    from torch.distributed.tensor import distribute_tensor
-
     for name, parameter in wanted.items():
         value = tensors[name]
-        if isinstance(parameter, DTensor):
+        if is_sharded(parameter):
+            from torch.distributed.tensor import distribute_tensor
+
             value = distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)
         parameter.data.copy_(value)
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 
 from limpid.core.errors import LimpidError
 from limpid.core.recipe import Section
@@ -15,6 +14,7 @@ from limpid.models.model import Model
 from limpid.models.registry import build
 from limpid.nn.linear import Linear
 from limpid.nn.lora import LoraLinear
+from limpid.nn.sharded import whole
 
 Projection = Literal["query", "key", "value", "output", "gate", "up", "down"]
 PROJECTIONS: tuple[Projection, ...] = ("query", "key", "value", "output", "gate", "up", "down")
@@ -97,11 +97,7 @@ def base_of(model: Model) -> Model:
 
 def plain_parameters(model: nn.Module) -> dict[str, Tensor]:
     """Every parameter that the model has without adapters, by name, whole and with the adapters merged in."""
-    found = {
-        name: parameter.full_tensor() if isinstance(parameter, DTensor) else parameter
-        for name, parameter in model.named_parameters()
-        if not is_adapter(name)
-    }
+    found = {name: whole(parameter) for name, parameter in model.named_parameters() if not is_adapter(name)}
     adapted = {name: module for name, module in model.named_modules() if isinstance(module, LoraLinear)}
     return found | {f"{name}.weight": module.merged() for name, module in adapted.items()}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
@@ -158,14 +157,11 @@ def assemble(config: Any) -> Any:
 def build(config: Any, seed: int | None = None) -> Any:
     """A model with freshly drawn float32 weights, the same for the same seed; None leaves them unset, to be loaded."""
     model = assemble(config)
-    names = defaultdict(list)
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        names[parameter].append(name)
-    model.to_empty(device="cpu")
-    for first, *others in names.values():
-        for other in others:  # a tied matrix is one: to_empty gave each name its own
-            owner, _, leaf = other.rpartition(".")
-            setattr(model.get_submodule(owner), leaf, model.get_parameter(first))
+    made: dict[nn.Parameter, nn.Parameter] = {}  # a tied matrix is one; Module.to_empty would give each name its own
+    for module in model.modules():
+        for name, shape in module.named_parameters(recurse=False, remove_duplicate=False):
+            made.setdefault(shape, nn.Parameter(torch.empty(shape.shape, dtype=shape.dtype)))
+            setattr(module, name, made[shape])
     if seed is not None:
         initialise(model, seed)
     return model

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 
 from limpid.nn.dropout import Dropout
 from limpid.nn.linear import Linear
+from limpid.nn.sharded import whole
 
 
 class LowRank(nn.Module):
@@ -26,7 +26,7 @@ class LowRank(nn.Module):
 
     def product(self) -> Tensor:
         """(d_out, d_in): ``b @ a``."""
-        return _whole(self.b) @ _whole(self.a)
+        return whole(self.b) @ whole(self.a)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(F.linear(x, self.a.to(x.dtype)), self.b.to(x.dtype))
@@ -71,14 +71,10 @@ class LoraLinear(Linear):
     @torch.no_grad()
     def merged(self) -> Tensor:
         """(d_out, d_in) float32: the one matrix that does the same."""
-        weight = _whole(self.weight).float().clone()
+        weight = whole(self.weight).float().clone()
         at = 0
         for name, rows in self.sizes.items():
             if name in self.lora:
                 weight[at : at + rows] += self.scale * self.pair(name).product()
             at += rows
         return weight
-
-
-def _whole(tensor: Tensor) -> Tensor:
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor

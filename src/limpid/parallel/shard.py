@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
 from torch import nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
 from limpid.parallel.environment import World
 
@@ -20,6 +19,9 @@ def shard(model: Any, world: World, dtype: torch.dtype) -> None:
     """
     if world.size == 1:
         return
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
     mesh = init_device_mesh(world.device.type, (world.size,))
     policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
     for block in getattr(model, "blocks", ()):
@@ -29,5 +31,6 @@ def shard(model: Any, world: World, dtype: torch.dtype) -> None:
 
 def settle(model: nn.Module) -> None:
     """Put gathered weights back into their shards: a forward without a backward leaves the root's gathered."""
-    if isinstance(model, FSDPModule):
+    fsdp = sys.modules.get("torch.distributed.fsdp")  # imported by the first `shard`
+    if fsdp is not None and isinstance(model, fsdp.FSDPModule):
         model.reshard()

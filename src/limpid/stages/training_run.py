@@ -22,6 +22,7 @@ from limpid.data.batches import Batches
 from limpid.models.count import flops_per_token
 from limpid.models.lora import add_lora, trained_share
 from limpid.models.model import Model
+from limpid.nn.experts import Experts
 from limpid.parallel.environment import World
 from limpid.parallel.hardware import (
     can_compile,
@@ -129,6 +130,9 @@ def prepare_model(
     if compiled:
         blocks: Any = model.blocks
         for block in blocks:
+            for part in block.modules():
+                if isinstance(part, Experts):
+                    part.keep_from_compiler()
             block.compile(dynamic=dynamic)
     return model, compiled
 

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.distributed.tensor import DTensor
 
 from limpid.core.errors import LimpidError
 from limpid.core.seeding import integer
 from limpid.data.batches import Batches
+from limpid.nn.sharded import whole
 from limpid.parallel.environment import World
 from limpid.training.objectives.next_token import Objective
 from limpid.training.optim import Optimizers
@@ -97,7 +97,7 @@ def clip_gradients(parameters: list[nn.Parameter], clip: float) -> float:
     """The global gradient norm; gradients are scaled down to ``clip`` where it is larger (0: never)."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     total = torch.nn.utils.get_total_norm(gradients)
-    norm = float(total.full_tensor() if isinstance(total, DTensor) else total)
+    norm = float(whole(total))
     if clip and math.isfinite(norm) and norm > clip:
         torch._foreach_mul_(gradients, clip / (norm + 1e-6))
     return norm

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal, NamedTuple, cast
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 
 from limpid.core.recipe import Section
 from limpid.models.lora import is_adapter
 from limpid.nn.heads import Embedding
 from limpid.nn.position import LearnedPositions
+from limpid.nn.sharded import is_sharded, whole
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -91,7 +91,7 @@ class Muon(torch.optim.Optimizer):
                     state["momentum"] = torch.zeros_like(p)
                 state["momentum"].lerp_(p.grad, 1 - group["momentum"])
                 update = p.grad.lerp(state["momentum"], group["momentum"])
-                alike[p.shape].append((p, update.full_tensor() if isinstance(update, DTensor) else update))
+                alike[p.shape].append((p, whole(update)))
             for shape, members in alike.items():
                 scale = max(1.0, shape[-2] / shape[-1]) ** 0.5
                 directions = orthogonalise(torch.stack([update for _, update in members]), self.dtype)
@@ -102,7 +102,7 @@ class Muon(torch.optim.Optimizer):
 
 def _shared_like(p: Tensor, whole: Tensor) -> Tensor:
     """``whole``, every rank holding all of it, cut as ``p`` is."""
-    if not isinstance(p, DTensor):
+    if not is_sharded(p):
         return whole
     from torch.distributed.tensor import distribute_tensor
 
@@ -193,7 +193,7 @@ def build_optimizers(model: nn.Module, section: OptimSection, d_model: int, dtyp
     lora = getattr(model, "lora", None)
     own = [{"params": adapters, "lr": lora.lr, "weight_decay": section.weight_decay}] if lora is not None else []
     betas = (section.beta1, section.beta2)
-    fused = not any(isinstance(p, DTensor) for p in model.parameters())
+    fused = not any(is_sharded(p) for p in model.parameters())
     if section.kind == "adamw":
         lr = section.matrix_lr
         groups = [
