@@ -100,13 +100,13 @@ class Muon(torch.optim.Optimizer):
                     matrix.add_(_shared_like(matrix, direction), alpha=-group["lr"] * scale)
 
 
-def _shared_like(p: Tensor, whole: Tensor) -> Tensor:
-    """``whole``, every rank holding all of it, cut as ``p`` is."""
+def _shared_like(p: Tensor, full: Tensor) -> Tensor:
+    """``full``, every rank holding all of it, cut as ``p`` is."""
     if not is_sharded(p):
-        return whole
+        return full
     from torch.distributed.tensor import distribute_tensor
 
-    return distribute_tensor(whole, p.device_mesh, p.placements)
+    return distribute_tensor(full, p.device_mesh, p.placements)
 
 
 class Optimizers:
