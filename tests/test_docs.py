@@ -7,17 +7,21 @@ import re
 import shlex
 import subprocess
 import sys
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tools.docs import navigation, pages
+from tools.docs import navigation, pages, recipes
 from tools.docs.__main__ import outside_requests, stage
 
 from limpid.cli.main import VERBS, load_verb
 from limpid.cli.recipe_keys import recipe_keys
-from limpid.core.recipe import shipped
+from limpid.core.recipe import Section, shipped
+from limpid.models.registry import FAMILIES
+from limpid.stages.recipe import Recipe
+from limpid.stages.skipgram import WordsRecipe
 
 ROOT = Path(__file__).parents[1]
 TEXTS = {f"docs/{name}": text for name, text in pages.written().items()}
@@ -188,3 +192,44 @@ def test_the_reference_names_every_verb_and_section() -> None:
     assert "| `optim.lr` |" in reference["reference/keys.md"]
     assert "### LanguageModel.trace" in reference["reference/python.md"]
     assert all(f"## {name}\n" in reference["reference/recipes.md"] for name in shipped())
+
+
+KEYS = recipes.sections_of_the_page()
+
+
+@pytest.mark.parametrize(("name", "section"), KEYS.items(), ids=KEYS)
+def test_every_key_of_a_recipe_is_described(name: str, section: type[Section]) -> None:
+    _, said = recipes.described(section)
+    assert [key for key in section.model_fields if key not in recipes.OF_NO_FAMILY | said.keys()] == []
+
+
+def test_every_section_that_a_recipe_may_have_is_on_the_page_of_keys() -> None:
+    """Those of both kinds of recipe, and whatever tables stand inside their keys."""
+    reached, left = set[type[Section]](), [Recipe, WordsRecipe, *(family.config for family in FAMILIES.values())]
+    while left:
+        section = left.pop()
+        inner = {part for field in section.model_fields.values() for part in sections_in(field.annotation)}
+        left += inner - reached
+        reached |= inner
+    families = {family.config for family in FAMILIES.values()}
+    assert reached | families == set(KEYS.values())
+    page = recipes.keys_page()
+    assert all(f"`{key}`" in page for key in recipe_keys("pretrain") | recipe_keys("skipgram"))
+
+
+def sections_in(annotation: Any) -> Iterator[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for part in typing.get_args(annotation):
+        yield from sections_in(part)
+
+
+def test_a_key_without_a_description_would_be_seen() -> None:
+    class Made(Section):
+        """told: what it is. also: this."""
+
+        told: int = 0
+        also: int = 0
+        untold: int = 0
+
+    assert recipes.described(Made)[1] == {"told": "what it is.", "also": "this."}

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from limpid.data.catalogue import find_entry
+
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
 SMALL = [
@@ -126,15 +128,17 @@ def test_several_processes(workplace):
     words = shlex.split(line)
     arguments = words[words.index("limpid") + 1 :]
     before = ("torch.distributed.run", *words[1 : words.index("-m")])
-    out = limpid([*arguments, "data.path=my_book.txt", *SMALL], workplace, before=before)
+    out = limpid([*arguments, *SMALL], workplace, before=before)
     assert "The run is in" in out
 
 
 def test_the_python_program(workplace):
     (program,) = [text for language, text in BLOCKS if language == "python"]
     overrides = {key: value for key, _, value in (assignment.partition("=") for assignment in SMALL)}
-    table = {key: json.loads(value) for key, value in overrides.items()} | {"data.path": "my_book.txt"}
-    program = program.replace('{"optim.lr": 0.01}', repr({"optim.lr": 0.01} | table))
+    table = {key: json.loads(value) for key, value in overrides.items()}
+    given = '{"data.path": "my_book.txt", "optim.lr": 0.01}'
+    assert given in program
+    program = program.replace(given, repr(json.loads(given) | table))
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=workplace, capture_output=True, text=True, env=ENVIRONMENT, timeout=240
     )
@@ -155,6 +159,7 @@ def test_every_command_of_the_readme_is_tried_here():
         "seq2seq",
         "translate",
         "models",
+        "data",
     )
     tried = sum(len(commands(verb)) for verb in verbs)
     written = len(
@@ -173,6 +178,17 @@ def test_translation(workplace):
         assert "sacrebleu signature" in limpid([*arguments[:at], *own, *arguments[at:]], workplace)
     for arguments in commands("translate"):
         assert "%" in limpid(arguments, workplace)
+
+
+@pytest.mark.parametrize("arguments", commands("data"), ids=" ".join)
+def test_data_sets_are_told_of(workplace, arguments, monkeypatch):
+    """Fetching itself is `tests.data.test_catalogue`'s: here the files are there."""
+    (layout, *_) = find_entry(arguments[-1]).layouts
+    for name in (name for names in layout.values() for name in names):
+        (workplace / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (workplace / "data" / name).touch()
+    monkeypatch.setitem(ENVIRONMENT, "LIMPID_DATA_DIR", str(workplace / "data"))
+    assert "there is nothing to fetch" in limpid(arguments, workplace)
 
 
 @pytest.mark.parametrize("arguments", commands("models"), ids=" ".join)

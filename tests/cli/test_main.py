@@ -180,10 +180,22 @@ def test_data_fetch_of_the_unknown_and_the_built_in(tmp_path: Path) -> None:
     assert "built in" in built_in.stdout
 
 
+NOBODY = {"https_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+"""A proxy where nobody listens: no request leaves the machine."""
+
+
+def test_data_fetch_leaves_what_the_data_folder_holds(tmp_path: Path) -> None:
+    (tmp_path / "data/tinyshakespeare").mkdir(parents=True)
+    (tmp_path / "data/tinyshakespeare/input.txt").write_text("To be.")
+    place = {"LIMPID_CACHE_DIR": str(tmp_path / "cache"), "LIMPID_DATA_DIR": str(tmp_path / "data")}
+    done = limpid("data", "fetch", "tinyshakespeare", **place, **NOBODY)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "tinyshakespeare is in LIMPID_DATA_DIR: there is nothing to fetch.\n"
+
+
 def test_data_fetch_offline_says_what_to_do(tmp_path: Path) -> None:
-    # A proxy where nobody listens: no request leaves the machine.
-    nobody = "http://127.0.0.1:9"
-    done = limpid("data", "fetch", "tinyshakespeare", LIMPID_CACHE_DIR=str(tmp_path), https_proxy=nobody, no_proxy="")
+    place = {"LIMPID_CACHE_DIR": str(tmp_path), "LIMPID_DATA_DIR": ""}
+    done = limpid("data", "fetch", "tinyshakespeare", **place, **NOBODY)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "Cannot reach https://" in done.stderr

@@ -53,17 +53,20 @@ def list_catalogue(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 @data.command("fetch")
 def fetch_one(name: Annotated[str, typer.Argument(help="A name of the catalogue.")], as_json: AsJson = False) -> None:
-    """Fetch a data set: resumed after a cut, checked against its sha256."""
+    """Fetch a data set, if it is not here: resumed after a cut, checked against its sha256."""
     entry = find_entry(name)
-    if entry.files and not is_fetched(entry):
+    place = _here(entry)
+    if place == "no":
         with _progress(entry) as report:
             fetch(entry, report)
     if as_json:
         typer.echo(json.dumps(_as_json(entry), ensure_ascii=False, indent=2))
     elif not entry.files:
         typer.echo(f"{name} is built in: there is nothing to fetch.")
+    elif place == "LIMPID_DATA_DIR":
+        typer.echo(f"{name} is in LIMPID_DATA_DIR: there is nothing to fetch.")
     else:
-        typer.echo(f"{name} is in {download_folder()}: use it with data.path={name}")
+        typer.echo(f"{name} is in {download_folder()}.")
 
 
 @contextmanager

@@ -15,11 +15,13 @@ def recipe_keys(verb: str) -> dict[str, tuple[str, ...]]:
     """section.key -> the values it may have, where these are few words; of the recipe that a verb reads."""
     module, recipe = RECIPES.get(verb, ("limpid.stages.recipe", "Recipe"))
     keys: dict[str, tuple[str, ...]] = {}
-    for section, (annotation, home) in _fields(module, recipe).items():
+    sections = _fields(module, recipe)
+    for section, (annotation, home) in sections.items():
         if isinstance(annotation, ast.Name):
             fields = _fields(home, annotation.id)
             keys |= {f"{section}.{key}": tuple(_words(*field)) for key, field in fields.items()}
-    return keys | {f"model.{key}": tuple(_words(*field)) for key, field in _family_fields().items()}
+    of_families = _family_fields() if "model" in sections else {}
+    return keys | {f"model.{key}": tuple(_words(*field)) for key, field in of_families.items()}
 
 
 def _family_fields() -> dict[str, tuple[ast.expr, str]]:

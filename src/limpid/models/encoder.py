@@ -25,9 +25,15 @@ from limpid.nn.transform import Transform
 class EncoderConfig(Section):
     """Every number that shapes an encoder; the defaults are BERT's choices.
 
-    n_segments: how many kinds of text are told apart by an embedding (BERT: 2); 0: none. mask_token: the id that stands
-    for a masked token; None: one row more than the vocabulary, the last of the table. norm, positions,
-    position_offset (RoBERTa: 2): as in the transformer family.
+    context: the most tokens seen at once. d_model: width of the residual stream. n_layer: blocks. n_head: heads.
+    head_dim: width of a head. d_ff: width of the feed-forward layers. activation: of these layers and before the head,
+    ``relu``, ``relu2``, ``gelu``, ``gelu_tanh`` or ``silu``. norm: after each residual sum (``post``), or before each
+    part (``pre``), with one more at the end. norm_eps: added to the variance before its root. positions: a table that
+    is learnt, or sines and cosines, added to the embeddings. position_offset: rows of that table before the first place
+    (RoBERTa: 2). n_segments: how many kinds of text are told apart by an embedding (BERT: 2); 0: none. mask_token: the
+    id that stands for a masked token; unset: one row more than the vocabulary, the last of the table. tie_embeddings:
+    the output head is the token table. dropout: of the embeddings and of what blocks add to the stream.
+    attention_dropout: of attention's weights.
     """
 
     family: Literal["encoder"] = "encoder"

@@ -25,8 +25,12 @@ STD = 0.02
 class GptConfig(Section):
     """Every number that shapes a gpt model; saved beside its weights.
 
-    norm: where a block normalises: ``post`` as GPT-1 and the 2017 Transformer, ``pre`` as GPT-2 and GPT-3, which then
-    have one more norm before the head. activation, positions: parts of the classical description that can be chosen.
+    context: the most tokens seen at once. d_model: width of the residual stream. n_layer: blocks. n_head: heads, each
+    of width d_model / n_head. d_ff: width of the feed-forward layers. norm: where a block normalises: ``post`` as GPT-1
+    and the 2017 Transformer, ``pre`` as GPT-2 and GPT-3, which then have one more norm before the head. activation: of
+    the feed-forward layers; ``gelu_tanh`` is GPT-2's approximation. positions: a table that is learnt, or sines and
+    cosines, added to the embeddings. tie_embeddings: the output head is the token table. norm_eps: added to the
+    variance before its root. dropout: of the embeddings, of attention's weights and of what blocks add to the stream.
     """
 
     family: Literal["gpt"] = "gpt"

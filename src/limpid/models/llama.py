@@ -23,9 +23,16 @@ from limpid.nn.rope_scaling import RopeScaling
 class LlamaConfig(Section):
     """Every number that shapes a llama model; saved beside its weights.
 
-    qkv_bias: Qwen2's. rope_scaling: for contexts longer than those trained on. window: how many positions attention
-    sees, its own counted; 0: all. n_expert: 0 is one dense layer; else so many of width d_ff, of which each token takes
-    experts_per_token, their weights scaled to sum to one or not. balance_loss: weight of the loss that keeps them busy.
+    context: the most tokens seen at once. d_model: width of the residual stream. n_layer: blocks. n_head: heads of
+    queries. n_kv_head: heads of keys and values, each read by n_head / n_kv_head heads of queries. head_dim: width of a
+    head. d_ff: width of the feed-forward layers. qk_norm: queries and keys are normalised, head by head (Qwen3).
+    qkv_bias: queries, keys and values have biases (Qwen2). tie_embeddings: the output head is the token table.
+    rope_base: of the rotary positions; pair i of C/2 turns by rope_base^(-2i/C) radians a position. rope_scaling: for
+    contexts longer than those trained on, a table (below); unset: none. window: how many positions attention sees,
+    its own counted; 0: all. n_expert: 0 is one dense layer; else so many of width d_ff. experts_per_token: how many of
+    them a token takes. normalise_experts: their weights are scaled to sum to one. balance_loss: weight of the loss that
+    keeps them busy. norm_eps: added to the mean square before its root. dropout: of the embeddings, of attention's
+    weights and of what blocks add to the stream.
     """
 
     family: Literal["llama"] = "llama"

@@ -22,9 +22,10 @@ PROJECTIONS: tuple[Projection, ...] = ("query", "key", "value", "output", "gate"
 
 
 class LoraSection(Section):
-    """rank: of the adapters; 0: none, all weights are trained. alpha: their output is scaled by alpha / rank; unset:
-    twice the rank. dropout: of what they read. targets: the projections they are put on; unset: all of a block.
-    lr: of AdamW on them, before the stage's own factor. Stages that begin from nothing (pretrain, seq2seq) take none.
+    """rank: of the adapters; 0: none, all weights are trained. alpha: the adapters' output is scaled by alpha / rank;
+    unset: twice the rank. dropout: of what the adapters read. targets: the projections they are put on; unset: all
+    of a block. lr: of AdamW on the adapters, before the stage's own factor. Stages that begin from nothing
+    (pretrain, seq2seq) take none.
     """
 
     rank: Annotated[int, Field(ge=0)] = 0

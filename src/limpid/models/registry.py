@@ -62,9 +62,9 @@ PRESETS: dict[str, str] = {preset: name for name, family in FAMILIES.items() for
 class ModelSection(Section):
     """The shape of a model: a family, and any key of that family's config.
 
-    family: a name in `FAMILIES`; unset: the preset's, else llama. preset: a published shape, whose every key can be
-    set otherwise. depth: where there is no preset, the one dial from which the family derives what is not set; 6
-    unless given. The vocabulary's size is the tokenizer's.
+    family: ``llama``, ``gpt``, ``speedrun``, ``encoder`` or ``transformer``; unset: the preset's, else llama. preset: a
+    published shape, whose every key can be set otherwise. depth: where there is no preset, the one dial from which the
+    family derives what is not set; 6 unless given. The vocabulary's size is the tokenizer's.
     """
 
     model_config = ConfigDict(extra="allow")  # the family's keys; what it does not have is refused below

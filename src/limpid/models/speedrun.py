@@ -23,9 +23,14 @@ from limpid.nn.position import Rotary
 class SpeedrunConfig(Section):
     """Every number that shapes a speedrun model; saved beside its weights.
 
-    window: how many positions attention sees, its own counted; 0: all. long_every: every so many layers, counted from
-    the last, one sees all. value_every: every so many layers, counted from the last, one has value embeddings; 0: none.
-    soft_cap: the bound on the logits; 0: none.
+    context: the most tokens seen at once. d_model: width of the residual stream. n_layer: blocks. n_head: heads of
+    queries. n_kv_head: heads of keys and values, each read by n_head / n_kv_head heads of queries. head_dim: width of a
+    head. d_ff: width of the feed-forward layers. window: how many positions attention sees, its own counted; 0: all.
+    long_every: every so many layers, counted from the last, one sees all. value_every: every so many layers, counted
+    from the last, one has value embeddings; 0: none. soft_cap: the bound on the logits; 0: none. tie_embeddings: the
+    output head is the token table. rope_base: of the rotary positions, as in the llama family. norm_eps: added to the
+    mean square before its root. dropout: of the embeddings, of attention's weights and of what blocks add to the
+    stream.
     """
 
     family: Literal["speedrun"] = "speedrun"

@@ -24,11 +24,17 @@ from limpid.nn.position import LearnedPositions, SinusoidalPositions
 class TransformerConfig(Section):
     """Every number that shapes an encoder-decoder; the defaults are the paper's choices, its base model the sizes.
 
-    n_encoder_layer, n_layer: of the encoder and of the decoder. norm: after each residual sum, as in 2017, or before
-    each part, with one more at the end of each stack. positions: ``sinusoidal`` (sine and cosine in turn, section 3.5),
-    ``sinusoidal_halves`` (all sines, then all cosines: Marian) or ``learned``, whose table has position_offset rows
-    more than ``context`` (BART: 2). embedding_norm: a layer norm on the embeddings (BART). logits_bias: one number a
-    token added to the logits (Marian, BART).
+    context: the most tokens of a source, and of a target. d_model: width of the residual streams. n_layer: blocks of
+    the decoder. n_encoder_layer: blocks of the encoder. n_head: heads. head_dim: width of a head. d_ff: width of the
+    feed-forward layers. activation: of these layers, ``relu``, ``relu2``, ``gelu``, ``gelu_tanh`` or ``silu``. norm:
+    after each residual sum (``post``), as in 2017, or before each part (``pre``), with one more at the end of each
+    stack. norm_eps: added to the variance before its root. positions: ``sinusoidal`` (sine and cosine in turn, section
+    3.5), ``sinusoidal_halves`` (all sines, then all cosines: Marian) or ``learned``. position_offset: rows of the
+    learned table before the first place, beside those of ``context`` (BART: 2). embedding_norm: a layer norm on the
+    embeddings (BART). scale_embeddings: they are multiplied by the root of d_model (section 3.4). tie_embeddings: one
+    table for source, target and output head. logits_bias: one number a token added to the logits (Marian, BART).
+    start_token, end_token: ids with which a target begins and ends; unset: the tokenizer's end of a text. dropout: of
+    the embeddings and of what blocks add to the streams. attention_dropout: of attention's weights.
     """
 
     family: Literal["transformer"] = "transformer"

@@ -17,7 +17,10 @@ Places = Annotated[int, Field(ge=1)]
 
 
 class LinearScaling(Section):
-    """Every pair turns ``factor`` times slower (position interpolation: Chen et al. 2023)."""
+    """Every pair turns ``factor`` times slower (position interpolation: Chen et al. 2023).
+
+    kind: ``linear``. factor: how many times slower.
+    """
 
     kind: Literal["linear"] = "linear"
     factor: Factor
@@ -35,7 +38,11 @@ class LinearScaling(Section):
 class Llama3Scaling(Section):
     """Pairs that turn fewer than ``low`` times over the original context turn ``factor`` times slower, those that turn
     more than ``high`` times stay, and in between it passes over linearly in the number of turns (Llama 3.1, as in
-    the code published with it)."""
+    the code published with it).
+
+    kind: ``llama3``. factor: how many times slower. original_context: of the training, in tokens. low, high: turns over
+    it between which it passes over.
+    """
 
     kind: Literal["llama3"] = "llama3"
     factor: Factor
@@ -59,8 +66,9 @@ class YarnScaling(Section):
     """As llama3, but the passage is linear in the pair's index, and the vectors grow a little (Peng et al. 2023,
     sections 3.2 and 3.4).
 
-    fast, slow: turns over the original context above which a pair stays, and below which it is slowed. truncate: the
-    two indices are rounded outwards to whole ones. attention_factor: instead of the paper's 0.1 ln(factor) + 1.
+    kind: ``yarn``. factor: how many times slower. original_context: of the training, in tokens. fast, slow: turns over
+    the original context above which a pair stays, and below which it is slowed. truncate: the two indices are rounded
+    outwards to whole ones. attention_factor: what turned vectors are multiplied by; unset: 0.1 ln(factor) + 1.
     """
 
     kind: Literal["yarn"] = "yarn"

@@ -16,11 +16,12 @@ Whole = Annotated[int, Field(ge=0)]
 class PairsSection(Section):
     """path: pairs of answers: ``python-docs``, or files of any layout that `limpid.data.preferences` reads.
 
-    pairs: how many to draw from python-docs, from number ``first_pair`` on (so that a judge can learn from others than
-    the reward model that it judges beside); test_pairs: how many of its held-out ones are measured. sampled: questions
-    of python-docs (and of nothing else) that the model at hand answers itself, ``samples`` times each at
-    ``temperature``; what it gets wrong becomes the worse answer of further pairs. warmup: the share of all steps in
-    which the rates rise; then they fall linearly to 0.
+    pairs: how many to draw from python-docs. first_pair: the number of the first of them, so that a judge can learn
+    from others than the reward model that it judges beside. test_pairs: how many held-out pairs of python-docs are
+    measured. sampled: questions of python-docs (and of nothing else) that the model at hand answers itself; what it
+    gets wrong becomes the worse answer of further pairs. samples: the model's answers to each question of ``sampled``.
+    temperature: such answers are drawn at it. epochs: passes over the pairs. pairs_per_step: of the global batch.
+    warmup: the share of all steps in which the rates rise; then they fall linearly to 0.
     """
 
     path: str = "python-docs"
@@ -50,9 +51,11 @@ class RewardSection(PairsSection):
 
 
 class DpoSection(PairsSection):
-    """loss: ``dpo``, ``ipo``, ``kto`` or ``orpo``, and beta: see `objectives.preference`. smoothing: the share
-    of pairs that DPO takes to be labelled the wrong way round. imitation: weight of the better answers' own likelihood.
-    text_share: part of each batch's positions that is pretraining text, against forgetting; text_weight: of its loss.
+    """loss: ``dpo``, ``ipo``, ``kto`` or ``orpo``, see `objectives.preference`. beta: of the first three the strength
+    of the pull towards the reference; of ORPO the weight of its odds. smoothing: the share of pairs that DPO takes
+    to be labelled the wrong way round. imitation: coefficient of the better answers' own loss, the mean ``-log p``.
+    text_share: part of each batch's positions that is pretraining text, against forgetting. text_weight: coefficient of
+    the loss of that text.
     lr: of AdamW, for all weights.
     """
 

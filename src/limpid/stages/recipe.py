@@ -25,20 +25,21 @@ Whole = Annotated[int, Field(ge=0)]
 
 
 class DataSection(Section):
-    """path: a catalogue name (``python-docs`` needs no download), a file, a folder or a glob. text_key: the field."""
+    """path: a catalogue name (``python-docs`` needs no download), a file, a folder or a glob. text_key: the field of a
+    row that is the text; unset: the catalogue's, else a field called ``text`` or the only one of texts."""
 
     path: str = "python-docs"
     text_key: str | None = None
 
 
 class TrainSection(Section):
-    """steps: optimizer steps; None: enough for 20 tokens a parameter that multiplies (Hoffmann et al. 2022).
+    """steps: optimizer steps; unset: enough for 20 tokens a parameter that multiplies (Hoffmann et al. 2022).
 
-    tokens_per_step: positions of the global batch. micro_tokens: positions computed at once by one process.
-    seed: of weights, order of data and dropout. device: ``auto`` (an NVIDIA GPU if there is one), ``cpu``, ``cuda`` or
+    tokens_per_step: positions of the global batch. micro_tokens: positions computed at once by one process. seed: of
+    fresh weights, the order of data and dropout. device: ``auto`` (an NVIDIA GPU if there is one), ``cpu``, ``cuda`` or
     ``mps``. sample_prompt: what the model continues whenever it is evaluated.
-    dtype: ``auto`` is bfloat16 where the hardware is fast at it. compile: ``auto`` compiles runs of over 200 steps
-    where a C++ compiler (or a GPU) is there.
+    dtype: what is computed in: ``auto`` (bfloat16 where the hardware is fast at it), ``float32`` or ``bfloat16``.
+    compile: whether torch.compile is used; ``auto``: for runs of over 200 steps, where a C++ compiler (or a GPU) is.
     """
 
     steps: Count | None = None
@@ -52,9 +53,11 @@ class TrainSection(Section):
 
 
 class EvalSection(Section):
-    """every: steps between looks at the validation text (0: only at the end). tokens: of it, each time (0: all).
+    """every: steps between looks at the validation text (0: only at the end). tokens: how many of it are read each time
+    (0: all).
 
-    overlap: share of the context that windows of the final test repeat. questions: of each kind, after sft and grpo.
+    overlap: share of the context that windows of the final test repeat. questions: of python-docs, asked of each kind
+    after sft and grpo.
     """
 
     every: Whole = 200
@@ -67,9 +70,11 @@ class SftSection(Section):
     """path: conversations: ``python-docs``, ``addition``, a file, folder or glob, a folder of the data folders, or
     hub:OWNER/NAME. conversations: how many to draw from the first two.
 
-    too_long: conversations longer than the context are left out, or
-    lose their end. text_share: part of each batch that is pretraining text, against forgetting. dropout: instead of
-    the model's.
+    too_long: conversations longer than the context are left out (``drop``), or lose their end (``truncate``). steps:
+    optimizer steps. tokens_per_step: positions of the global batch, in whole rows of the context. lr_factor: of the
+    rates of ``optim``. warmup_steps: steps in which the rates rise linearly. decay: share of all steps, the last ones,
+    in which the rates fall linearly to 0. dropout: instead of the model's. text_share: part of each batch that is
+    pretraining text, against forgetting.
     """
 
     path: str = "python-docs"
@@ -85,13 +90,15 @@ class SftSection(Section):
 
 
 class DistillSection(SftSection):
-    """As `SftSection`, with what a teacher says instead of what the data say.
+    """Every key of ``sft``, with what a teacher says instead of what the data say.
 
-    teacher: its run. method: ``logits``: its distribution of every token, which needs its vocabulary; ``answers``: what
-    it says to the prompts of the conversations (Kim & Rush 2016), whatever its vocabulary.
-    temperature: both distributions are softened by it. share: of the divergence in the loss; the rest is the data's
-    cross-entropy (Hinton et al. 2015). text_share: 1 for a teacher of text that has seen no conversation.
-    prompts: how many are answered; answer_temperature: how answers are drawn, 0 for the most probable token.
+    teacher: the teacher's run. method: what is learnt of it: ``logits``: its distribution of every token, which needs
+    its vocabulary; ``answers``: what it says to the prompts of the conversations (Kim & Rush 2016), whatever its
+    vocabulary. temperature: both distributions are softened by it. share: weight of the divergence in the loss; the
+    rest is the data's cross-entropy (Hinton et al. 2015). text_share: part of each batch that is pretraining text; 1
+    for a teacher of text that has seen no conversation. prompts: how many the teacher answers. answer_temperature: its
+    answers are drawn at it; 0: the most probable token. max_tokens: of such an answer; one that has not ended by then
+    is left out.
     """
 
     teacher: str = ""
@@ -108,10 +115,12 @@ class ClassifySection(Section):
     """path: a catalogue name, a table, or a folder of them whose names say train, dev and test.
 
     form: how texts are laid out: ``single``, ``pair``, ``similarity`` (both orders), ``choice``. target: ``class``, or
-    ``score`` for numbers. text, second, label: columns; choices: the column of a list, or a list of columns.
+    ``score`` for numbers. text: the column of the text. second: that of a pair's second text. choices: that of a list
+    of texts to choose from, or a list of columns. label: that of the class, score or right choice.
+    epochs: passes over the training examples. examples_per_step: of the global batch.
     lm_weight: of the language-model loss beside the task's (0.5 in Radford et al. 2018). dropout: instead of the
-    model's; head_dropout: before the head. lr_factor: of the rates of ``optim``, rising for the share ``warmup`` of all
-    steps and then falling linearly to 0.
+    model's. head_dropout: before the head. lr_factor: of the rates of ``optim``. warmup: share of all steps in which
+    the rates rise; then they fall linearly to 0.
     pooling: which state is read: of the ``last`` token, the extract token of decoders; the ``mean`` over all tokens; of
     the ``first``, only where it sees all others.
     baseline: whether a linear model on n-grams is fitted beside it.
@@ -138,9 +147,12 @@ class ClassifySection(Section):
 class Seq2SeqSection(Section):
     """path: sentence pairs: a catalogue name, a two-column file, or a list of two line-aligned files, source first.
 
-    validation, test: likewise; unset: the catalogue's own, else a twentieth each of ``path``. source_key, target_key:
-    the columns' names; unset: a table without a header. average: the last so many checkpoints are averaged at the end,
-    and kept if validation BLEU is higher so (Vaswani et al. 2017, section 6.1). beam, length_penalty: of the test.
+    validation, test: sentence pairs likewise; unset: the catalogue's own, else a twentieth each of ``path``.
+    source_key, target_key: the columns' names; unset: a table without a header. label_smoothing: share of a target's
+    probability that is spread evenly over the vocabulary while training (Szegedy et al. 2016, section 7). average: the
+    last so many checkpoints are averaged at the end, and kept if validation BLEU is higher so (Vaswani et al. 2017,
+    section 6.1). beam: translations of the test are searched with so many at once; 1: greedily. length_penalty: their
+    log-probability is divided by their length to this power.
     """
 
     path: str | tuple[str, str] = "multi30k-en-de"

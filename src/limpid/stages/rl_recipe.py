@@ -22,20 +22,23 @@ class RlSection(Section):
     """What GRPO, its kin and PPO share.
 
     path: questions: ``python-docs``, ``addition``, or rows of a file, folder or glob. held_out: rows to evaluate on;
-    unset: a part of path. rewards: functions that are added up, see `RewardSection`. unfinished: the reward of an
+    unset: a part of path. rewards: functions that are added up, a table each (below). unfinished: the reward of an
     answer that was cut off at max_tokens; ``judged``: as if it had ended; ``left_out``: nothing is learnt from it.
 
-    steps: rollouts, of prompts x samples answers each. epochs: passes over a rollout; minibatches: its parts, an update
-    each. lr: of AdamW, for all weights: Muon would give the noise of few rewards full-sized steps in every direction.
-    decay: share of all steps in which it falls to 0.
+    steps: rollouts. prompts: how many in a rollout. samples: answers drawn to each prompt. temperature: answers are
+    drawn at it, and their probabilities are those at it. max_tokens: of an answer. epochs: passes over a rollout.
+    minibatches: its parts, an update each. lr: of AdamW, for all weights: Muon would give the noise of few rewards
+    full-sized steps in every direction. warmup_steps: rollouts in which it rises linearly. decay: share of all steps,
+    the last ones, in which it falls linearly to 0.
 
     kl_target: nats an answer that an adaptive coefficient holds (Ziegler et al. 2019); unset: the coefficient is fixed.
-    max_kl (nats a token), length_bounds (tokens of the mean answer): past them the run ends with an error.
-    entropy: coefficient of the entropy, which is raised.
+    max_kl: nats a token from the model that it began as; past it the run ends with an error. length_bounds: the fewest
+    and the most tokens of the mean answer; past them likewise; unset: any length. entropy: coefficient of the entropy,
+    which is raised.
 
-    demonstrations: right answers of the fine-tuning stream shown in each update, their loss (mean ``-log p``) times
-    ``imitation``, so that what is known is not lost. text_rows: windows of pretraining text likewise, times
-    ``text_coefficient`` (Ouyang et al. 2022, equation 2).
+    demonstrations: right answers of the fine-tuning stream shown in each update, so that what is known is not lost.
+    imitation: coefficient of the demonstrations' loss, the mean ``-log p``. text_rows: windows of pretraining text
+    shown likewise. text_coefficient: of the loss of that text (Ouyang et al. 2022, equation 2).
     """
 
     path: str = "python-docs"
@@ -63,7 +66,17 @@ class RlSection(Section):
 
 
 class GrpoSection(RlSection):
-    """algorithm: a row of `algorithms.ALGORITHMS`; the keys after it set single cells of it otherwise."""
+    """algorithm: a row of `algorithms.ALGORITHMS`; the keys after it, where they are set, are single cells of it.
+
+    baseline: what a reward is compared with: the mean of the prompt's answers (``group``), of its other answers
+    (``leave_one_out``), of all other answers of the step (``batch``), or 0 (``none``). divide_std: the difference is
+    divided by the rewards' standard deviation. normalise: the loss is the mean over all ``tokens``; over ``answers``,
+    each the mean over its tokens; or over answers of the sum over tokens divided by a ``constant``, max_tokens.
+    clip_low, clip_high: a token's ratio of new to old probability is held in [1 - clip_low, 1 + clip_high]; 0 for both:
+    never. kl: coefficient of the divergence from the model that it began as. kl_estimator: ``k1`` or ``k3`` of the
+    drawn tokens (Schulman 2020), or ``exact``, over the vocabulary. kl_in: the divergence is a term of the ``loss``, or
+    taken off the ``reward``. skip_equal: prompts whose answers all earned the same are left out.
+    """
 
     algorithm: Algorithm = "limpid"
     baseline: Baseline | None = None
@@ -108,10 +121,12 @@ class GrpoSection(RlSection):
 class PpoSection(RlSection):
     """Proximal policy optimisation (Schulman et al. 2017) as in Ziegler et al. 2019 and Ouyang et al. 2022.
 
-    kl: coefficient of k1, taken off the reward of every token. clip_low, clip_high: of the ratio. value: the value
-    model has its ``own`` backbone, a copy of the policy's at the start, or reads the policy's states (``shared``).
-    value_coefficient: of its loss beside the policy's; value_lr: its rate; unset: ``lr``. value_clip: see `PolicyLoss`.
-    discount, smoothing: gamma and lambda of GAE. whiten: advantages get mean 0 and deviation 1 over a rollout.
+    kl: coefficient of k1, taken off the reward of every token. clip_low, clip_high: a token's ratio of new to old
+    probability is held in [1 - clip_low, 1 + clip_high]. value: the value model has its ``own`` backbone, a copy of the
+    policy's at the start, or reads the policy's states (``shared``). value_coefficient: of the value model's loss
+    beside the policy's. value_lr: the value model's rate; unset: ``lr``. value_clip: a value may move so far in one
+    rollout before it stops learning from a token; 0: any distance. discount: gamma of GAE (Schulman et al. 2016).
+    smoothing: lambda of GAE. whiten: advantages get mean 0 and deviation 1 over a rollout.
     """
 
     prompts: Count = 128

@@ -43,9 +43,10 @@ LOG_EVERY = 100
 class SkipgramSection(Section):
     """dim: width of the vectors. window: words looked at on each side, at most; as in word2vec nearer ones more often.
 
-    negatives: noise words that count for a pair; shared: how many a batch draws and shares. subsample: the frequency
-    above which a word is thinned out (Mikolov et al. 2013, 2.3; 0: never). words_a_step: centre words of a batch. lr:
-    of plain gradient descent on each pair, falling to nothing at the end.
+    negatives: noise words that count for a pair. shared: how many a batch draws and shares. epochs: passes over the
+    text. subsample: the frequency above which a word is thinned out (Mikolov et al. 2013, 2.3; 0: never). words_a_step:
+    centre words of a batch. lr: of plain gradient descent on each pair, falling to nothing at the end. seed: of the
+    vectors, windows and noise.
     """
 
     dim: Count = 128

@@ -23,10 +23,13 @@ NotNegative = Annotated[float, Field(ge=0)]
 class OptimSection(Section):
     """kind: ``muon`` (matrices by Muon, the rest by AdamW) or ``adamw`` (everything).
 
-    lr: of the matrices (Muon) or of everything (AdamW); None: 0.02 for muon, 1e-3 for adamw.
+    lr: of the matrices (Muon) or of everything (AdamW); unset: 0.02 for muon, 1e-3 for adamw.
     embedding_lr, head_lr: of the token table and the output head under muon, for a width of 768; both are scaled by
-    (d_model/768)^-1/2; a table that is both is trained at head_lr. weight_decay: decoupled, on matrices only.
-    clip: global gradient norm, 0 for none.
+    (d_model/768)^-1/2; a table that is both is trained at head_lr. scalar_lr: of norms, biases and whatever else has
+    one dimension, under muon. weight_decay: decoupled, on matrices only. momentum: of Muon, Nesterov's. beta1, beta2:
+    of AdamW, the decays of its means of the gradient and of its square. clip: the most that the norm of the whole
+    gradient may be; 0: any. z_loss: coefficient of the square of log(sum(exp(logits))), which keeps logits small
+    (Chowdhery et al. 2022, section 5); 0: none.
     """
 
     kind: Literal["muon", "adamw"] = "muon"

@@ -14,11 +14,13 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class ScheduleSection(Section):
-    """Warm-up, then ``stable`` (constant, then linear to the floor; Hu et al. 2024), ``cosine`` (Loshchilov 2017) or
-    ``inverse_sqrt`` (Vaswani et al. 2017, equation 3: falling as 1/sqrt(step), whatever the length of the run).
+    """The factor on all learning rates, step by step.
 
-    warmup_steps: linear rise from 1/warmup_steps. decay: share of all steps in the final fall of the stable kind.
-    floor: the factor at the end. The 2017 paper's rates: inverse_sqrt with optim.lr = (d_model warmup_steps)^-1/2.
+    kind: what follows the warm-up: ``stable`` (constant, then linear to the floor; Hu et al. 2024), ``cosine``
+    (Loshchilov 2017) or ``inverse_sqrt`` (Vaswani et al. 2017, equation 3: falling as 1/sqrt(step), whatever the length
+    of the run). warmup_steps: steps of the linear rise from 1/warmup_steps. decay: share of all steps in the final fall
+    of the stable kind. floor: the factor at the end, which inverse_sqrt only comes near. The 2017 paper's rates:
+    inverse_sqrt with optim.lr = (d_model warmup_steps)^-1/2.
     """
 
     kind: Literal["stable", "cosine", "inverse_sqrt"] = "stable"

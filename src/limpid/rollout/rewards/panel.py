@@ -23,10 +23,11 @@ log = logging.getLogger("limpid")
 class RewardSection(Section):
     """One of the rewards that are added up.
 
-    function: one of limpid's (`own.FUNCTIONS`), ``file.py:function``, or ``model``, a trained reward model. weight:
-    what its value is multiplied by. options: keyword arguments of the function; of ``model``, path = the reward run
-    (unset: the folder ``reward`` beside that of the model that is to learn).
-    timeout_seconds, workers: of a user's function, for one call, and how many calls run at once.
+    function: one of limpid's (``python-docs``, ``exact-match``, ``final-number``, ``arithmetic``, ``matches``,
+    ``length``), ``file.py:function``, or ``model``, a trained reward model. weight: what its value is multiplied by.
+    options: keyword arguments of the function; of ``model``, path = the reward run (unset: the folder ``reward`` beside
+    that of the model that is to learn).
+    timeout_seconds: of one call of a user's function. workers: how many such calls run at once.
     """
 
     function: str
