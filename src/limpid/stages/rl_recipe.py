@@ -75,7 +75,8 @@ class GrpoSection(RlSection):
     clip_low, clip_high: a token's ratio of new to old probability is held in [1 - clip_low, 1 + clip_high]; 0 for both:
     never. kl: coefficient of the divergence from the model that it began as. kl_estimator: ``k1`` or ``k3`` of the
     drawn tokens (Schulman 2020), or ``exact``, over the vocabulary. kl_in: the divergence is a term of the ``loss``, or
-    taken off the ``reward``. skip_equal: prompts whose answers all earned the same are left out.
+    taken off the ``reward``. skip_equal: prompts whose answers all earned the same are left out. draws: up to so many
+    times as many prompts are asked, until enough of them have answers that differ.
     """
 
     algorithm: Algorithm = "limpid"
