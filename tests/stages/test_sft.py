@@ -86,6 +86,19 @@ def test_answers_learnt_by_heart_are_given_and_ended(tmp_path, tiny_table, pretr
         assert said[-1].finish == "stop"
 
 
+def test_fine_tuning_may_decay_otherwise_than_pretraining(tmp_path, tiny_table, pretrained):
+    path = write(tmp_path / "a.jsonl", [talk(word, "it was good") for word in WORDS])
+
+    def tuned(name: str, decay: float, **section: object) -> list[torch.Tensor]:
+        recipe = recipe_for(tiny_table | {"optim": {"weight_decay": decay}}, path, steps=2, **section)
+        list(sft(recipe, pretrained, tmp_path / name, ALONE))
+        return weights(tmp_path / name)
+
+    without, with_decay = tuned("without", 0.0), tuned("with", 0.9)
+    assert all(map(torch.equal, tuned("own", 0.9, weight_decay=0.0), without))
+    assert not all(map(torch.equal, with_decay, without))
+
+
 def test_long_conversations_are_left_out_or_cut_and_it_is_said(tmp_path, tiny_table, pretrained):
     rows = [talk("the cat", "sat"), talk("cat", "sat " * 12), talk("it was " * 9, "good")]  # context: 32 characters
     rows += [talk(word, "on a mat") for word in WORDS]

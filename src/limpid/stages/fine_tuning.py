@@ -147,6 +147,8 @@ def fine_tuning_job(
         measures |= full_measures(current(), tokenizer, seed, recipe.eval.questions)
         return {"measures": measures, "answers": five_answers(answering, tokenizer, seed)}
 
+    decay = {} if section.weight_decay is None else {"weight_decay": section.weight_decay}
+    optim = recipe.optim.model_copy(update=decay)
     schedule = factor(ScheduleSection(warmup_steps=section.warmup_steps, decay=section.decay), section.steps)
     judged = "validation_bits_per_byte" if validation is None else "answers_bits_per_byte"
     return Job(
@@ -154,7 +156,7 @@ def fine_tuning_job(
         tokenizer=tokenizer,
         objective=objective(dtype),
         batches=fine_tuning_batches(section, talks, stores["train"], config.context, seed),
-        optimizers=build_optimizers(model, recipe.optim, config.d_model, dtype),
+        optimizers=build_optimizers(model, optim, config.d_model, dtype),
         steps=section.steps,
         schedule=lambda step: section.lr_factor * schedule(step),
         micro_rows=max(1, recipe.train.micro_tokens // config.context),

@@ -73,8 +73,9 @@ class SftSection(Section):
     too_long: conversations longer than the context are left out (``drop``), or lose their end (``truncate``). steps:
     optimizer steps. tokens_per_step: positions of the global batch, in whole rows of the context. lr_factor: of the
     rates of ``optim``. warmup_steps: steps in which the rates rise linearly. decay: share of all steps, the last ones,
-    in which the rates fall linearly to 0. dropout: instead of the model's. text_share: part of each batch that is
-    pretraining text, against forgetting.
+    in which the rates fall linearly to 0. weight_decay: instead of that of ``optim``: decay holds back what is to be
+    learnt by heart. dropout: instead of the model's. text_share: part of each batch that is pretraining text, against
+    forgetting.
     """
 
     path: str = "python-docs"
@@ -83,6 +84,7 @@ class SftSection(Section):
     steps: Count = 400
     tokens_per_step: Count = 4096
     lr_factor: Annotated[float, Field(gt=0)] = 0.5
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     text_share: Annotated[float, Field(ge=0, lt=1)] = 0.25
     warmup_steps: Whole = 20
