@@ -27,9 +27,11 @@ Grade = Literal["right", "admitted", "wrong"]
 
 ASKED_OF_NAMES = ("description", "module", "signature")
 MIXTURE: dict[str, float] = {
-    "description": 0.23, "module": 0.18, "signature": 0.18, "unknown": 0.18, "arithmetic": 0.18, "greeting": 0.03,
-    "identity": 0.02,
+    "description": 0.23, "module": 0.18, "signature": 0.18, "unknown": 0.18, "arithmetic": 0.17, "greeting": 0.03,
+    "identity": 0.03,
 }  # fmt: skip
+ASKED_OF_UNKNOWN: dict[str, float] = {"description": 0.3, "module": 0.4, "signature": 0.3}
+"""Of a made-up name; what is said of its module is short, and soonest invented."""
 RL_MIXTURE: dict[str, float] = {
     "description": 0.15, "module": 0.19, "signature": 0.16, "unknown": 0.40, "arithmetic": 0.10,
 }  # fmt: skip
@@ -150,7 +152,7 @@ class Dialogues:
         if kind in ASKED_OF_NAMES:
             return _about(rng.choice(self.seen), kind, wording(kind))
         if kind == "unknown":
-            asked = rng.choice(ASKED_OF_NAMES)
+            asked = _choose(rng, ASKED_OF_UNKNOWN)
             return _unknown(rng.choice(self.fakes[purpose]), asked, wording(asked))
         if kind == "arithmetic":
             return _sum(*self._numbers(rng, held_out=False), wording(kind))
