@@ -73,20 +73,20 @@ export function take(node) {
 }
 
 // Drawing an answer under way takes at most this share of the time: where the model computes on the same few cores, they are the model's.
-const SHARE = navigator.hardwareConcurrency > 4 ? 1 / 4 : 1 / 20, OFTEN = 50, SELDOM = 500; // milliseconds between two drawings
+const SHARE = navigator.hardwareConcurrency > 4 ? 1 / 4 : 1 / 20, OFTEN = 50, SELDOM = 300; // milliseconds between two drawings
 
 /** Draw a message again, soon; `now`: at once. @param {Message} node */
 export function touch(node, now = false) {
   if (now) { clearTimeout(node.due); node.due = 0; node.tick.value += 1; return; }
   if (node.due) { node.waits = true; return; }
   const draw = () => {
-    const began = performance.now();
+    const began = performance.now(), frame = !node.tokens?.length; // drawn once, before the first word: nothing is to wait for it
     node.waits = false;
     node.tick.value += 1;
     setTimeout(() => { // the browser has laid it out and painted it
       const over = performance.now();
       node.due = 0;
-      node.rest = over + Math.min(SELDOM, Math.max(OFTEN, (over - began) / SHARE));
+      node.rest = over + Math.min(SELDOM, Math.max(OFTEN, frame ? 0 : (over - began) / SHARE));
       if (node.waits) touch(node);
     });
   };

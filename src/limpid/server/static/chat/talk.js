@@ -108,8 +108,7 @@ async function run(node, seed = chat.value.settings.seed) {
   live.value += 1;
   spoken.value = "begun";
   Object.assign(node.about, { finish: "open", error: undefined });
-  const began = node.tokens.length;
-  let first = 0, saved = performance.now();
+  let first = 0, counted = 0, saved = performance.now();
   touch(node);
   try {
     for await (const batch of records("/api/talk", body, hang.signal)) {
@@ -125,8 +124,8 @@ async function run(node, seed = chat.value.settings.seed) {
       if (node.tokens.length > from) {
         assemble(node.tokens, from);
         node.content += textOf(node.tokens.slice(from));
-        first ||= now;
-        if (now > first) node.about.pace = (node.tokens.length - began - 1) / ((now - first) / 1000);
+        if (!first) { first = now; counted = node.tokens.length; } // how long those took that came first, nobody here has seen
+        else if (now > first) node.about.pace = (node.tokens.length - counted) / ((now - first) / 1000);
         touch(node);
         if (now - saved > 4000) { saved = now; saveMessage(node, false); }
       }
