@@ -84,17 +84,60 @@ def test_a_character_that_never_becomes_whole(tokenizer: Tokenizer) -> None:
 # ------------------------------------------------------------------ replies
 
 
+def say(answer: Answer, piece: Piece) -> bool:
+    """As a runner does, on the event loop itself; whether the reply had to be stirred."""
+    awaited = answer.put(piece)
+    if awaited:
+        answer.stir()
+    return awaited
+
+
 def test_a_reply_gathers_pieces_until_all_answers_are_over() -> None:
     async def talk() -> list[list[Piece]]:
         answers = [Answer(0, 3), Answer(1, 3)]
         reply = Reply(answers, lambda _: None)
         loop = asyncio.get_running_loop()
-        loop.call_soon(answers[0].hear, Piece(0, "a", []))
-        loop.call_soon(answers[1].hear, Piece(1, "b", [], "stop"))
-        loop.call_later(0.01, answers[0].hear, Piece(0, "c", [], "length"))
+        loop.call_soon(say, answers[0], Piece(0, "a", []))
+        loop.call_soon(say, answers[1], Piece(1, "b", [], "stop"))
+        loop.call_later(0.01, say, answers[0], Piece(0, "c", [], "length"))
         return [batch async for batch in reply.batches()]
 
     assert asyncio.run(talk()) == [[Piece(0, "a", []), Piece(1, "b", [], "stop")], [Piece(0, "c", [], "length")]]
+
+
+def test_a_reply_that_pauses_is_stirred_for_the_first_piece_and_the_last() -> None:
+    stirred: list[bool] = []
+
+    async def talk() -> list[str]:
+        answer = Answer(0, 3)
+        reply = Reply([answer], lambda _: None, pause=60.0)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(lambda: stirred.append(say(answer, Piece(0, "a", []))))
+        heard = []
+        async for batch in reply.batches():
+            heard.append("".join(piece.text for piece in batch))
+            if len(heard) == 1:
+                for piece in (Piece(0, "b", []), Piece(0, "c", []), Piece(0, "d", [], "length")):
+                    loop.call_soon(lambda piece=piece: stirred.append(say(answer, piece)))
+        return heard
+
+    assert asyncio.run(asyncio.wait_for(talk(), 30)) == ["a", "bcd"]
+    assert stirred == [True, False, False, True]
+
+
+def test_after_a_pause_without_a_word_the_next_one_is_heard_at_once() -> None:
+    async def talk() -> None:
+        answer = Answer(0, 3)
+        reply = Reply([answer], lambda _: None, pause=0.01)
+        say(answer, Piece(0, "a", []))
+        batches = reply.batches()
+        await anext(batches)
+        asyncio.get_running_loop().call_later(0.1, say, answer, Piece(0, "b", []))
+        assert await anext(batches) == [Piece(0, "b", [])]
+        assert say(answer, Piece(0, "c", [], "stop"))
+        assert await anext(batches) == [Piece(0, "c", [], "stop")]
+
+    asyncio.run(asyncio.wait_for(talk(), 30))
 
 
 def test_who_leaves_cancels_what_is_not_over() -> None:
@@ -117,7 +160,7 @@ def test_an_error_ends_the_reply() -> None:
     async def talk() -> None:
         answer = Answer(0, 3)
         reply = Reply([answer], lambda _: None)
-        answer.hear(Piece(0, "", [], error=ApiError(500, "it failed")))
+        say(answer, Piece(0, "", [], error=ApiError(500, "it failed")))
         with pytest.raises(ApiError, match="it failed"):
             async for _ in reply.batches():
                 pass

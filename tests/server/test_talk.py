@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import struct
 from typing import Any
 
 import httpx
@@ -50,6 +52,34 @@ def test_records(http: httpx.Client, twin: LanguageModel) -> None:
         for one in token["alternatives"]:
             raw = bytes.fromhex(one["bytes"])
             assert one["text"] is None or one["text"].encode() == raw
+
+
+def test_packed_it_says_the_same(http: httpx.Client) -> None:
+    """Rows, with each candidate spelt once, against the records that spell everything out."""
+    asked = {"messages": [USER], "temperature": 0.9, "logit_bias": {"0": 4}}
+    plain = tokens(talk(http, **asked))
+    first, *events, end = talk(http, packed=True, **asked)
+    assert (first["type"], end["type"]) == ("prompt", "end")
+    spellings: dict[str, Any] = {}
+    rows = []
+    for one in events:
+        assert one["type"] == "tokens"
+        assert not spellings.keys() & one["spellings"].keys()  # each once
+        spellings |= one["spellings"]
+        rows += one["rows"]
+    assert len(events) < len(rows) == len(plain)
+    for row, token in zip(rows, plain, strict=True):
+        numbers = [token["id"], token["bytes"], token["text"], int(token.get("special", False))]
+        assert row[:7] == [*numbers, token["logprob"], token["entropy"], token["rank"]]
+        raw = base64.b64decode(row[7])
+        found = struct.unpack("<20i20f20f", raw)
+        for one, i, probability, chance in zip(
+            token["alternatives"], found[:20], found[20:40], found[40:], strict=True
+        ):
+            assert i == one["id"]
+            assert spellings[str(i)] == [one["bytes"], one["text"], int(one.get("special", False))]
+            assert probability == pytest.approx(one["probability"], rel=1e-6)
+            assert chance == pytest.approx(one["chance"], rel=1e-6)
 
 
 def test_numbers(http: httpx.Client, twin: LanguageModel) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Literal, NamedTuple
 
@@ -61,28 +62,40 @@ class Answer:
         self.counts_prompt = counts_prompt
         self.completion_tokens = 0
         self.asked = time.perf_counter()
+        self.began: float | None = None  # when its first token came
         self.spoke: float | None = None  # when its last token came
         self.cancelled = False
         self.over = False
-        self.hear: Callable[[Piece], None] = _nobody
+        self.put: Callable[[Piece], bool] = _nobody  # from any thread; whether `stir` is to be called
+        self.stir: Callable[[], None] = _nothing  # on the event loop: there is something to hear
 
 
-def _nobody(piece: Piece) -> None:
+def _nobody(piece: Piece) -> bool:
+    return False
+
+
+def _nothing() -> None:
     pass
 
 
 class Reply:
-    """The answers to one request, as the event loop hears them. Not for other threads."""
+    """The answers to one request, as the event loop hears them. Not for other threads.
 
-    def __init__(self, answers: Sequence[Answer], cancel: Callable[[Answer], None]) -> None:
+    pause: so many seconds after it has heard something it looks again, and is not woken meanwhile, but by an end: waking
+    takes the interpreter's lock from the thread that computes, and whoever reads pays for every message.
+    """
+
+    def __init__(self, answers: Sequence[Answer], cancel: Callable[[Answer], None], *, pause: float = 0.0) -> None:
         self.answers = answers
         self._cancel = cancel
-        self._pieces: list[Piece] = []
+        self._pause = pause
+        self._pieces: deque[Piece] = deque()  # appended to by the thread that computes
+        self._asleep = True  # nobody will look unless stirred
         self._waiter: asyncio.Future[None] | None = None
         self._open = len(answers)
         self._left = False
         for answer in answers:
-            answer.hear = self._hear
+            answer.put, answer.stir = self._put, self._stir
 
     async def batches(self) -> AsyncIterator[list[Piece]]:
         """Pieces as they come, those that came together together, until every answer is over.
@@ -92,16 +105,31 @@ class Reply:
         """
         while self._open:
             while not self._pieces and not self._left:
-                self._waiter = asyncio.get_running_loop().create_future()
-                await self._waiter
+                await self._wait()
             if self._left:
                 raise Left
-            pieces, self._pieces = self._pieces, []
+            pieces = [self._pieces.popleft() for _ in range(len(self._pieces))]
             for piece in pieces:
                 if piece.error is not None:
                     raise piece.error
             self._open -= sum(piece.last for piece in pieces)
             yield pieces
+            if self._pause and self._open and not self._left:
+                await self._wait(self._pause)
+
+    async def _wait(self, seconds: float | None = None) -> None:
+        """Until stirred, or so long."""
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        timer = None if seconds is None else loop.call_later(seconds, self._stir)
+        self._asleep = seconds is None
+        if self._asleep and self._pieces:  # put before it could be known that nobody looks
+            return
+        try:
+            await self._waiter
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     def leave(self) -> None:
         """Nobody listens any more: whatever is not over is cancelled, and its row free before the next token."""
@@ -111,9 +139,10 @@ class Reply:
         self._left = True
         self._stir()
 
-    def _hear(self, piece: Piece) -> None:
+    def _put(self, piece: Piece) -> bool:
         self._pieces.append(piece)
-        self._stir()
+        asleep, self._asleep = self._asleep, False
+        return asleep or piece.last
 
     def _stir(self) -> None:
         if self._waiter is not None and not self._waiter.done():

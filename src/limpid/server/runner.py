@@ -1,4 +1,4 @@
-"""One thread a model: it computes for whoever asks, and tells the event loop once a step what came of it."""
+"""One thread a model: it computes for whoever asks, and wakes the event loop at most once a step."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ class Runner(ABC):
                 self._nearly -= 1
                 self._wake.notify()
 
-    def submit(self, answers: Sequence[Answer]) -> Reply:
-        """Queue the answers to one request.
+    def submit(self, answers: Sequence[Answer], *, pause: float = 0.0) -> Reply:
+        """Queue the answers to one request; ``pause``: as `Reply` says.
 
         Raises:
             ApiError: 400 more than ever fit; 429 the queue is full; 503 the server is stopping.
@@ -84,7 +84,7 @@ class Runner(ABC):
                 raise unavailable("The server is stopping; it takes nothing new.")
             if len(self._waiting) + len(self._running) + len(answers) > room:
                 raise too_busy(f"{len(self._waiting)} answers are waiting already; try again in a moment.")
-            reply = Reply(answers, self.cancel)
+            reply = Reply(answers, self.cancel, pause=pause)
             self._waiting.extend(answers)
             self._wake.notify()
         return reply
@@ -158,6 +158,7 @@ class Runner(ABC):
         answer.completion_tokens += tokens
         self.metrics.generated_tokens.inc(tokens)
         if answer.spoke is None:
+            answer.began = now
             self.metrics.first_token.observe(now - answer.asked)
             if answer.counts_prompt:
                 self.metrics.prompt_tokens.inc(answer.prompt_tokens)
@@ -254,7 +255,8 @@ class Runner(ABC):
     def _send(self) -> None:
         if self._heard:
             heard, self._heard = self._heard, []
-            self._tell(_deliver, heard)
+            if awaited := [answer for answer, piece in heard if answer.put(piece)]:
+                self._tell(_stir, awaited)
 
     def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
         try:
@@ -267,9 +269,9 @@ def _stopping() -> ApiError:
     return unavailable("The server is stopping.")
 
 
-def _deliver(heard: list[tuple[Answer, Piece]]) -> None:
-    for answer, piece in heard:
-        answer.hear(piece)
+def _stir(answers: list[Answer]) -> None:
+    for answer in answers:
+        answer.stir()
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: ApiError | None) -> None:

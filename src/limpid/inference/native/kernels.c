@@ -566,55 +566,36 @@ static void total(const Call *call, int place) {
 /* ------------------------------------------------------------------ threads */
 
 #define MOST_OPERATIONS 8192
-#define BETWEEN_OPERATIONS 2000 /* looks before a thread sleeps, some 20 ns each: threads finish shortly after each other */
-#define BETWEEN_CALLS 5000
+#define MOST_TASKS (1 << 24)
+#define LOOKS 2000 /* before the caller sleeps, some 20 ns each: threads finish shortly after each other */
+#define IDLE_LOOKS 5000
 
+/* The caller goes through the operations, and whoever is there helps with the tasks of the present one. It waits for
+ * tasks that another thread has taken, never for a thread: where a core is somebody else's for some milliseconds (a
+ * browser's that draws, say), the caller goes on alone. */
 static struct {
     pthread_mutex_t one_call, sleep;
-    pthread_cond_t wake;
+    pthread_cond_t calls, finished;
     pid_t process;
     int threads;
-    const Call *call;
-    atomic_int generation, sleeping, arrived, phase;
-    atomic_int next[MOST_OPERATIONS]; /* of each operation, the first task that nobody has taken */
-} team = {.one_call = PTHREAD_MUTEX_INITIALIZER, .sleep = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+    const Call *call;           /* does not change while a task of it is taken and not done */
+    atomic_uint_least64_t open; /* operation << 48 | its tasks << 24 | the first that nobody has taken */
+    atomic_int done;            /* tasks of the present operation */
+    atomic_int called, idle, waits;
+} team = {.one_call = PTHREAD_MUTEX_INITIALIZER, .sleep = PTHREAD_MUTEX_INITIALIZER,
+          .calls = PTHREAD_COND_INITIALIZER, .finished = PTHREAD_COND_INITIALIZER};
 
-/* Until `counter` is no longer `old`. Who looks in vain sleeps: on a busy machine the thread waited for then gets this
- * one's processor, instead of what is left of its turn on a shared one. */
-static void await(const atomic_int *counter, int old, int looks) {
-    for (; looks && atomic_load(counter) == old; looks--) {
+static int operation_of(uint64_t open) { return (int)(open >> 48); }
+static int tasks_open(uint64_t open) { return (int)(open >> 24 & (MOST_TASKS - 1)); }
+static int task_of(uint64_t open) { return (int)(open & (MOST_TASKS - 1)); }
+static int any_left(uint64_t open) { return task_of(open) < tasks_open(open); }
+
+static void rest(void) {
 #if defined(__x86_64__)
-        __builtin_ia32_pause();
+    __builtin_ia32_pause();
 #elif defined(__aarch64__)
-        __asm__ volatile("yield");
+    __asm__ volatile("yield");
 #endif
-    }
-    if (atomic_load(counter) != old) return;
-    pthread_mutex_lock(&team.sleep);
-    atomic_fetch_add(&team.sleeping, 1);
-    while (atomic_load(counter) == old) pthread_cond_wait(&team.wake, &team.sleep);
-    atomic_fetch_sub(&team.sleeping, 1);
-    pthread_mutex_unlock(&team.sleep);
-}
-
-/* Count up, and wake who sleeps until that happens. */
-static void advance(atomic_int *counter) {
-    atomic_fetch_add(counter, 1);
-    if (!atomic_load(&team.sleeping)) return;
-    pthread_mutex_lock(&team.sleep);
-    pthread_cond_broadcast(&team.wake);
-    pthread_mutex_unlock(&team.sleep);
-}
-
-/* Until every thread is here. */
-static void meet(void) {
-    const int phase = atomic_load(&team.phase);
-    if (atomic_fetch_add(&team.arrived, 1) + 1 < team.threads) {
-        await(&team.phase, phase, BETWEEN_OPERATIONS);
-        return;
-    }
-    atomic_store(&team.arrived, 0);
-    advance(&team.phase);
 }
 
 static int tasks_of(const Call *call, const Operation *op) {
@@ -624,29 +605,97 @@ static int tasks_of(const Call *call, const Operation *op) {
     return (op->rows_out + BLOCKS * LANES - 1) / (BLOCKS * LANES) * ((tokens + CHUNK - 1) / CHUNK);
 }
 
-static void carry_out(const Call *call) {
-    const int operations = call->operations; /* once the last of them is done, the call may be gone */
-    for (int i = 0; i < operations; i++) {
-        const Operation *op = call->list + i;
-        const int tasks = tasks_of(call, op);
-        for (int task; (task = atomic_fetch_add(&team.next[i], 1)) < tasks;) switch (op->kind) {
-                case EMBED: embed(call, op, task); break;
-                case NORM: norm_token(call, op, task); break;
-                case LINEAR: linear(call, op, task); break;
-                case KEEP: keep(call, op, task); break;
-                case TOTAL: total(call, task); break;
-                default: attend(call, op, task);
-            }
-        meet();
+static void carry_out(const Call *call, const Operation *op, int task) {
+    switch (op->kind) {
+        case EMBED: embed(call, op, task); break;
+        case NORM: norm_token(call, op, task); break;
+        case LINEAR: linear(call, op, task); break;
+        case KEEP: keep(call, op, task); break;
+        case TOTAL: total(call, task); break;
+        default: attend(call, op, task);
     }
 }
 
-static void *work(void *argument) {
-    for (int seen = (int)(intptr_t)argument;; seen++) {
-        await(&team.generation, seen, BETWEEN_CALLS);
-        carry_out(team.call);
+/* Take a task of what is open; it says itself of which operation it is. */
+static int take(uint64_t *open) {
+    if (!any_left(atomic_load(&team.open))) return 0;
+    *open = atomic_fetch_add(&team.open, 1);
+    return any_left(*open);
+}
+
+static void *help(void *argument) {
+    int called = (int)(intptr_t)argument;
+    for (int looks = IDLE_LOOKS;;) {
+        uint64_t open;
+        if (take(&open)) {
+            const Call *call = team.call;
+            carry_out(call, call->list + operation_of(open), task_of(open));
+            /* once the last task is done, the call may be gone */
+            if (atomic_fetch_add(&team.done, 1) + 1 == tasks_open(open) && atomic_load(&team.waits)) {
+                pthread_mutex_lock(&team.sleep);
+                pthread_cond_signal(&team.finished);
+                pthread_mutex_unlock(&team.sleep);
+            }
+            looks = IDLE_LOOKS;
+        } else if (looks--) {
+            rest();
+        } else {
+            pthread_mutex_lock(&team.sleep);
+            atomic_fetch_add(&team.idle, 1);
+            while (atomic_load(&team.called) == called && !any_left(atomic_load(&team.open)))
+                pthread_cond_wait(&team.calls, &team.sleep);
+            atomic_fetch_sub(&team.idle, 1);
+            called = atomic_load(&team.called);
+            pthread_mutex_unlock(&team.sleep);
+            looks = IDLE_LOOKS;
+        }
     }
     return 0;
+}
+
+static void wake_helpers(void) {
+    if (!atomic_load(&team.idle)) return;
+    pthread_mutex_lock(&team.sleep);
+    pthread_cond_broadcast(&team.calls);
+    pthread_mutex_unlock(&team.sleep);
+}
+
+/* Until all tasks are done. The caller looks for a while and then sleeps: on a busy machine whoever has the last task
+ * gets its processor, instead of what is left of a turn on a shared one. */
+static void await_done(int tasks) {
+    for (int looks = LOOKS; looks && atomic_load(&team.done) < tasks; looks--) rest();
+    if (atomic_load(&team.done) == tasks) return;
+    pthread_mutex_lock(&team.sleep);
+    atomic_store(&team.waits, 1);
+    while (atomic_load(&team.done) < tasks) pthread_cond_wait(&team.finished, &team.sleep);
+    atomic_store(&team.waits, 0);
+    pthread_mutex_unlock(&team.sleep);
+}
+
+static void share(const Call *call, int operation, int tasks) {
+    const Operation *op = call->list + operation;
+    int done = 0;
+    uint64_t open;
+    atomic_store(&team.done, 0);
+    atomic_store(&team.open, (uint64_t)operation << 48 | (uint64_t)tasks << 24);
+    wake_helpers();
+    for (; take(&open); done++) carry_out(call, op, task_of(open));
+    if (atomic_fetch_add(&team.done, done) + done < tasks) await_done(tasks);
+}
+
+static void start_helpers(int count) {
+    team.process = getpid();
+    team.threads = 1;
+    team.sleep = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER; /* those of a parent may have been in use when it forked */
+    team.calls = team.finished = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+    atomic_store(&team.open, 0);
+    atomic_store(&team.idle, 0);
+    atomic_store(&team.waits, 0);
+    for (; team.threads < count; team.threads++) {
+        pthread_t thread;
+        if (pthread_create(&thread, 0, help, (void *)(intptr_t)atomic_load(&team.called))) break;
+        pthread_detach(thread);
+    }
 }
 
 /* Carry out a call's operations with so many threads, this one among them, or with fewer where no more can be
@@ -654,22 +703,16 @@ static void *work(void *argument) {
 int limpid_run(const Call *call, int threads) {
     if (call->operations > MOST_OPERATIONS) return 1;
     pthread_mutex_lock(&team.one_call);
-    if (team.process != getpid()) { /* the first call, or the first one after a fork, which leaves threads behind */
-        team.process = getpid();
-        team.threads = 1;
-        atomic_store(&team.sleeping, 0);
-        atomic_store(&team.arrived, 0);
-        for (int i = 1; i < threads; i++) {
-            pthread_t thread;
-            if (pthread_create(&thread, 0, work, (void *)(intptr_t)atomic_load(&team.generation))) break;
-            pthread_detach(thread);
-            team.threads++;
-        }
-    }
+    if (team.process != getpid()) start_helpers(threads); /* the first call, or the first one after a fork, which leaves threads behind */
     team.call = call;
-    for (int i = 0; i < call->operations; i++) atomic_store_explicit(&team.next[i], 0, memory_order_relaxed);
-    advance(&team.generation);
-    carry_out(call);
+    atomic_fetch_add(&team.called, 1);
+    wake_helpers();
+    for (int i = 0; i < call->operations; i++) {
+        const int tasks = tasks_of(call, call->list + i);
+        if (team.threads > 1 && tasks > 1 && tasks < MOST_TASKS / 2) share(call, i, tasks);
+        else
+            for (int task = 0; task < tasks; task++) carry_out(call, call->list + i, task);
+    }
     pthread_mutex_unlock(&team.one_call);
     return 0;
 }

@@ -4,8 +4,8 @@ import { html } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { speakers } from "../lib/server.js";
 import { Icon, IconButton } from "../parts/icons.js";
-import { chat, panel, panelOpen, set, settings, shownPath } from "./store.js";
-import { answering, live, resume, rival, send, stop } from "./talk.js";
+import { chat, live, panel, panelOpen, set, settings, shownPath } from "./store.js";
+import { answering, resume, rival, send, stop } from "./talk.js";
 
 export function Composer() {
   const box = useRef(null), [text, setText] = useState("");

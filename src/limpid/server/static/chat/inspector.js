@@ -5,8 +5,8 @@ import { digits, hex, percent, shown } from "../lib/format.js";
 import { model } from "../lib/server.js";
 import { Icon, IconButton } from "../parts/icons.js";
 import { Inside } from "./inside.js";
-import { pick, picked, shownPath } from "./store.js";
-import { fork, live } from "./talk.js";
+import { live, pick, picked, shownPath } from "./store.js";
+import { fork } from "./talk.js";
 
 export function Inspector() {
   const { node, at } = picked.value ?? {};

@@ -5,8 +5,8 @@ import { number, t } from "../lib/i18n.js";
 import { tint } from "../lib/preferences.js";
 import { model } from "../lib/server.js";
 import { Icon, IconButton } from "../parts/icons.js";
-import { loadTokens, pick, picked, siblings, take } from "./store.js";
-import { again, edit, live, resume, stop } from "./talk.js";
+import { live, loadTokens, pick, picked, siblings, take } from "./store.js";
+import { again, edit, resume, stop } from "./talk.js";
 import { Template } from "./template.js";
 import { LiveText } from "./text.js";
 

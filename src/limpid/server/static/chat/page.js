@@ -10,8 +10,8 @@ import { Conversation } from "./conversation.js";
 import { History } from "./history.js";
 import { Inspector } from "./inspector.js";
 import { Settings } from "./settings.js";
-import { chat, follow, keptAside, loadList, panel, panelOpen, pick, picked, trouble } from "./store.js";
-import { live, spoken, stop } from "./talk.js";
+import { chat, follow, keptAside, live, loadList, panel, panelOpen, pick, picked, trouble } from "./store.js";
+import { spoken, stop } from "./talk.js";
 
 export function ChatPage() {
   useEffect(() => { loadList(); }, []);

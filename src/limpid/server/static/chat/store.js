@@ -8,7 +8,7 @@ import { assemble } from "../lib/bytes.js";
 import { families, path, tip } from "../lib/tree.js";
 
 /** @typedef {import("../lib/packing.js").Token} Token */
-/** @typedef {{id: string, parent: string | null, role: "user" | "assistant" | "text", content: string, created: number, about: any, tokens: Token[] | null, kept: boolean, tick: import("@preact/signals").Signal<number>, live: AbortController | null}} Message */
+/** @typedef {{id: string, parent: string | null, role: "user" | "assistant" | "text", content: string, created: number, about: any, tokens: Token[] | null, kept: boolean, stored: boolean, tick: import("@preact/signals").Signal<number>, live: AbortController | null}} Message */
 /** @typedef {{id: string, title: string, settings: any, current: string | null, nodes: Map<string, Message>, saved: boolean}} Chat */
 
 export const DEFAULTS = {
@@ -23,6 +23,8 @@ export const keptAside = signal(null);
 export const chat = signal(null);
 /** Raised when messages were added or another branch was taken. */
 export const shape = signal(0);
+/** How many answers are under way. */
+export const live = signal(0);
 /** What went wrong and can be mended: {text, again?: () => void, code?}. */
 export const trouble = signal(null);
 /** The token one looks at: {node, at}. */
@@ -37,7 +39,7 @@ const remembered = () => { try { return JSON.parse(localStorage.getItem("limpid.
 
 /** @returns {Message} */
 export function message(fields) {
-  return { id: newId(), parent: null, content: "", created: Date.now() / 1000, about: {}, tokens: null, kept: false, tick: signal(0), live: null, ...fields };
+  return { id: newId(), parent: null, content: "", created: Date.now() / 1000, about: {}, tokens: null, kept: false, stored: false, tick: signal(0), live: null, ...fields };
 }
 
 /** The messages one sees, from the first. @returns {Message[]} */
@@ -70,15 +72,25 @@ export function take(node) {
   saveChat();
 }
 
-const DRAW = 50; // milliseconds between two drawings of an answer under way: the cores are the model's
+// Drawing an answer under way takes at most this share of the time: where the model computes on the same few cores, they are the model's.
+const SHARE = navigator.hardwareConcurrency > 4 ? 1 / 4 : 1 / 20, OFTEN = 50, SELDOM = 300; // milliseconds between two drawings
 
 /** Draw a message again, soon; `now`: at once. @param {Message} node */
 export function touch(node, now = false) {
-  if (now) clearTimeout(node.due);
-  else if (node.due) return;
-  const draw = () => { node.due = 0; node.drawn = performance.now(); node.tick.value += 1; };
-  if (now) draw();
-  else node.due = setTimeout(draw, Math.max(0, DRAW - (performance.now() - (node.drawn ?? 0))));
+  if (now) { clearTimeout(node.due); node.due = 0; node.tick.value += 1; return; }
+  if (node.due) { node.waits = true; return; }
+  const draw = () => {
+    const began = performance.now(), frame = !node.tokens?.length; // drawn once, before the first word: nothing is to wait for it
+    node.waits = false;
+    node.tick.value += 1;
+    setTimeout(() => { // the browser has laid it out and painted it
+      const over = performance.now();
+      node.due = 0;
+      node.rest = over + Math.min(SELDOM, Math.max(OFTEN, frame ? 0 : (over - began) / SHARE));
+      if (node.waits) touch(node);
+    });
+  };
+  node.due = setTimeout(() => requestAnimationFrame(draw), Math.max(0, (node.rest ?? 0) - performance.now()));
 }
 
 // ------------------------------------------------------------------ opening
@@ -99,7 +111,7 @@ export async function open(id) {
   if (chat.value?.id === id) return;
   const found = await api("GET", `/api/chats/${encodeURIComponent(id)}`);
   batch(() => {
-    const nodes = new Map(found.messages.map((one) => [one.id, message({ ...one, tokens: null, kept: one.tokens })]));
+    const nodes = new Map(found.messages.map((one) => [one.id, message({ ...one, tokens: null, kept: one.tokens, stored: true })]));
     const current = nodes.has(found.current) ? found.current : found.messages.at(-1)?.id ?? null;
     chat.value = { id, title: found.title, settings: { ...DEFAULTS, ...found.settings }, current, nodes, saved: true };
     shape.value += 1;
@@ -114,7 +126,7 @@ async function catchUp() {
   if (!own?.saved) return;
   const found = await api("GET", `/api/chats/${own.id}`).catch(() => null);
   if (!found || chat.value !== own) return;
-  for (const one of found.messages) if (!own.nodes.has(one.id)) own.nodes.set(one.id, message({ ...one, tokens: null, kept: one.tokens }));
+  for (const one of found.messages) if (!own.nodes.has(one.id)) own.nodes.set(one.id, message({ ...one, tokens: null, kept: one.tokens, stored: true }));
   shape.value += 1;
 }
 
@@ -139,38 +151,59 @@ export function loadTokens(node) {
 
 // ------------------------------------------------------------------ keeping
 
+const PATIENCE = 1000;
+/** Until no answer is under way, or so long: a small model's is over by then, and writing would take its time. */
+const calm = (until) => new Promise((done) => {
+  const timer = setTimeout(end, until - performance.now()), stop = live.subscribe((count) => { if (!count) end(); });
+  function end() { clearTimeout(timer); queueMicrotask(() => stop()); done(undefined); }
+});
+
 let line = Promise.resolve();
 /** One write after the other; one that fails is told, and the next tries again. */
 function queue(work) {
-  line = line.then(work).catch((failure) => { if (!trouble.value?.again) trouble.value = { key: "notSaved", text: failure.message }; });
+  const until = performance.now() + PATIENCE;
+  line = line.then(() => calm(until)).then(work).catch((failure) => { if (!trouble.value?.again) trouble.value = { key: "notSaved", text: failure.message }; });
   return line;
 }
 
 export function saveChat() {
-  const { id, title, settings, current, nodes } = chat.value;
-  try { localStorage.setItem("limpid.settings", JSON.stringify(settings)); } catch { /* private mode */ }
-  if (!server.value?.history || !nodes.size) return;
   const own = chat.value;
+  try { localStorage.setItem("limpid.settings", JSON.stringify(own.settings)); } catch { /* private mode */ }
+  if (!server.value?.history || !own.nodes.size) return;
   queue(async () => {
-    await api("PUT", `/api/chats/${id}`, { title, settings, current });
-    own.saved = true;
-    tabs?.postMessage(id);
+    await writeChat(own);
+    tabs?.postMessage(own.id);
     loadList();
   });
 }
 
-/** @param {Message} node */
+/** Keep a message, and those before it that are not kept yet. @param {Message} node */
 export function saveMessage(node, whole = true) {
   if (!server.value?.history) return;
   const own = chat.value;
   if (!own.nodes.has(node.id)) return;
-  const { parent, role, content, about } = node;
-  const tokens = whole && node.tokens?.length ? pack(node.tokens) : null;
   queue(async () => {
-    await api("PUT", `/api/chats/${own.id}/messages/${node.id}`, { parent, role, content, about, tokens });
-    node.kept ||= !!tokens;
+    if (!own.saved) await writeChat(own);
+    for (const one of path(own.nodes, node.parent)) if (!one.stored) await writeMessage(own, one, true);
+    await writeMessage(own, node, whole);
     tabs?.postMessage(own.id);
   });
+}
+
+/** @param {Chat} own */
+async function writeChat(own) {
+  const { title, settings, current } = own;
+  await api("PUT", `/api/chats/${own.id}`, { title, settings, current });
+  own.saved = true;
+}
+
+/** @param {Chat} own @param {Message} node */
+async function writeMessage(own, node, whole) {
+  const { parent, role, content, about } = node;
+  const tokens = whole && node.tokens?.length ? pack(node.tokens) : null;
+  await api("PUT", `/api/chats/${own.id}/messages/${node.id}`, { parent, role, content, about, tokens });
+  node.stored = true;
+  node.kept ||= !!tokens;
 }
 
 /** Change how the conversation is led. */

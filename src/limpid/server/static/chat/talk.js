@@ -1,14 +1,13 @@
 // Asking the model: sending, asking again, editing, continuing, forking, stopping.
 import { Failure, records } from "../lib/api.js";
 import { assemble } from "../lib/bytes.js";
+import { Token } from "../lib/packing.js";
 import { go } from "../lib/route.js";
 import { loadServer, model, server, speakers } from "../lib/server.js";
 import { path } from "../lib/tree.js";
-import { add, chat, loadTokens, message, newId, picked, saveChat, saveMessage, shape, touch, trouble } from "./store.js";
+import { add, chat, live, loadTokens, message, newId, picked, saveChat, saveMessage, shape, touch, trouble } from "./store.js";
 import { signal } from "@preact/signals";
 
-/** How many answers are under way. */
-export const live = signal(0);
 /** For who listens instead of looking: said when an answer begins and when it ends. */
 export const spoken = signal("");
 
@@ -64,11 +63,11 @@ export function fork(node, at, alternative) {
   // Some vocabularies write no space before the first word: what was taken off the chosen one comes off this one too.
   const bare = own && own.bytes.startsWith("20") && own.bytes.slice(2) === chosen.bytes && alternative.bytes.startsWith("20");
   const rank = 1 + chosen.alternatives.findIndex((one) => one.id === alternative.id);
-  const token = {
-    ...chosen, id: alternative.id, special: alternative.special, rank, logprob: Math.log(alternative.probability),
+  const token = chosen.with({
+    id: alternative.id, special: alternative.special, rank, logprob: Math.log(alternative.probability),
     bytes: alternative.special ? "" : bare ? alternative.bytes.slice(2) : alternative.bytes, text: "",
-  };
-  const tokens = assemble([...node.tokens.slice(0, at).map((one) => ({ ...one })), token]);
+  });
+  const tokens = assemble([...node.tokens.slice(0, at).map((one) => one.with({})), token]);
   const twin = message({ role: "assistant", parent: node.parent, tokens, about: { model: node.about.model, forked: { from: node.id, at }, seed: node.about.seed } });
   twin.content = textOf(tokens);
   add(twin);
@@ -102,29 +101,31 @@ function question(node) {
 export const promptOf = question;
 
 async function run(node, seed = chat.value.settings.seed) {
-  const body = question(node), hang = new AbortController();
+  const body = { ...question(node), packed: true }, hang = new AbortController(), spellings = {};
   if (node.tokens.length) body.prefix = node.tokens.map((token) => token.id);
   if (seed ?? node.about.seed) body.seed = seed ?? node.about.seed;
   node.live = hang;
   live.value += 1;
   spoken.value = "begun";
   Object.assign(node.about, { finish: "open", error: undefined });
-  const began = node.tokens.length;
-  let first = 0, saved = performance.now();
+  let first = 0, counted = 0, saved = performance.now();
   touch(node);
   try {
     for await (const batch of records("/api/talk", body, hang.signal)) {
       const now = performance.now(), from = node.tokens.length;
       for (const record of batch) {
-        if (record.type === "token") node.tokens.push(record);
+        if (record.type === "tokens") {
+          Object.assign(spellings, record.spellings);
+          for (const row of record.rows) node.tokens.push(new Token(row, spellings));
+        }
         else if (record.type === "prompt") heed(node, record);
         else Object.assign(node.about, { finish: record.finish, speed: record.tokens_per_second, usage: record.usage });
       }
       if (node.tokens.length > from) {
         assemble(node.tokens, from);
         node.content += textOf(node.tokens.slice(from));
-        first ||= now;
-        if (now > first) node.about.pace = (node.tokens.length - began - 1) / ((now - first) / 1000);
+        if (!first) { first = now; counted = node.tokens.length; } // how long those took that came first, nobody here has seen
+        else if (now > first) node.about.pace = (node.tokens.length - counted) / ((now - first) / 1000);
         touch(node);
         if (now - saved > 4000) { saved = now; saveMessage(node, false); }
       }

@@ -1,10 +1,11 @@
 // An answer's text with its tokens alive in it: markdown is drawn block by block, then every stretch of text is cut at
-// the borders of tokens. Blocks that have not changed stay as they are, so that a stream costs what its last block costs.
-import { blocks, draw, drawFormulas } from "../lib/markdown.js";
+// the borders of tokens. Blocks that have not changed stay as they are, and one that only grew by some text gets the new tokens alone.
+import { blocks, draw, drawFormulas, grown, markup } from "../lib/markdown.js";
 import { ofEntropy, ofProbability, ofRank } from "../lib/scale.js";
 import { hex, percent, visible } from "../lib/format.js";
 
 const UNSEEN = /^[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]+$/; // one must be able to point at it
+const HOLDS_TEXT = /^(p|li|code|em|strong|del|a|h\d|td|th|div)$/; // elsewhere, blanks lie between elements
 const FAR = 120; // a character of the page is looked for so far ahead in the source: marks of markdown lie between
 
 /** Draws a message into `element`, again and again. */
@@ -24,14 +25,18 @@ export class LiveText {
     let start = 0;
     list.forEach((block, place) => {
       const last = place === list.length - 1, old = this.drawn[place];
-      const key = last ? NaN : start; // the last one is drawn anew: tokens without characters may have come
+      const key = last ? NaN : start; // the last one is looked at again: tokens without characters may have come
       if (!(old && old.raw === block.raw && old.key === key)) {
-        const box = document.createElement("div");
-        if (plain) { box.className = "source"; box.textContent = block.raw; } else box.append(draw(block));
-        if (tokens) new Cutter(text, tokens, borders, vocabulary, start, last ? Infinity : start + block.raw.length).cut(box);
-        if (old) old.box.replaceWith(box); else this.element.append(box);
-        this.drawn[place] = { raw: block.raw, key, box };
-        drawFormulas(box);
+        const written = plain ? null : markup(block);
+        if (!(last && old && extend(old, { start, raw: block.raw, written, text, tokens, borders }))) {
+          const box = document.createElement("div");
+          let cutter = null;
+          if (plain) { box.className = "source"; box.textContent = block.raw; } else box.append(draw(written));
+          if (tokens) (cutter = new Cutter(text, tokens, borders, vocabulary, start, last ? Infinity : start + block.raw.length)).cut(box);
+          if (old) old.box.replaceWith(box); else this.element.append(box);
+          this.drawn[place] = { raw: block.raw, key, box, start, written, cutter };
+          drawFormulas(box);
+        }
       }
       start += block.raw.length;
     });
@@ -40,9 +45,26 @@ export class LiveText {
       const box = document.createElement("p");
       new Cutter(text, tokens, borders, vocabulary, 0, Infinity).cut(box);
       this.element.append(box);
-      this.drawn.push({ raw: "", key: NaN, box });
+      this.drawn.push({ raw: "", key: NaN, box, start: 0, written: "", cutter: null });
     }
   }
+}
+
+/** Add to a block that was the last one what it grew by; false where it has to be drawn anew. */
+function extend(old, { start, raw, written, text, tokens, borders }) {
+  if (!old.cutter || old.cutter.stop !== Infinity || old.start !== start || !raw.startsWith(old.raw)) return false;
+  const found = written === null ? { text: raw.slice(old.raw.length), inside: [] } : grown(old.written, written);
+  if (!found) return false;
+  old.cutter.forgetTail();
+  let place = old.box;
+  for (const name of found.inside) {
+    place = place.lastElementChild;
+    if (place?.localName !== name) return false;
+  }
+  if (found.text && !old.cutter.extend(place, found.text, { text, tokens, borders })) return false;
+  Object.assign(old.cutter, { text, tokens, borders }).tail(old.box);
+  Object.assign(old, { raw, written });
+  return true;
 }
 
 /** Where in the text each token's characters end. */
@@ -65,15 +87,45 @@ class Cutter {
   cut(box) {
     const walker = document.createTreeWalker(box, NodeFilter.SHOW_TEXT), nodes = [];
     while (walker.nextNode()) nodes.push(walker.currentNode);
-    for (const node of nodes) this.replace(node);
-    const place = box.querySelector("p:last-of-type, li:last-child, pre code") ?? box.lastElementChild ?? box;
-    if (this.stop === Infinity) this.loose(this.tokens.length, (chip) => (place.closest?.("pre") ?? place).append(chip));
+    for (const node of nodes) {
+      if (!node.data.trim() && !HOLDS_TEXT.test(node.parentNode.localName)) continue;
+      const parts = document.createDocumentFragment();
+      this.pieces(node.data, parts);
+      node.replaceWith(parts);
+    }
+    if (this.stop === Infinity) this.tail(box);
   }
 
-  /** A text node as spans, one for each token. */
-  replace(node) {
-    const data = node.data, parts = document.createDocumentFragment();
-    if (!data.trim() && !/^(P|LI|CODE|EM|STRONG|DEL|A|H\d|TD|TH|DIV)$/.test(node.parentNode.tagName)) return;
+  /** More text at the end of `place`; false where the token it begins with is shown there already and cannot grow. */
+  extend(place, data, now) {
+    Object.assign(this, now);
+    if (!HOLDS_TEXT.test(place.localName)) return false;
+    const begun = place.lastChild, parts = document.createDocumentFragment();
+    this.pieces(data, parts);
+    const first = parts.firstChild;
+    if (begun?.dataset?.at !== undefined && begun.dataset.at === first.dataset?.at) {
+      if (begun.className !== "tok" || first.className !== "tok") return false;
+      begun.append(first.textContent);
+      first.remove();
+    }
+    place.append(parts);
+    return true;
+  }
+
+  /** The tokens after the last character, as long as they are the last. */
+  tail(box) {
+    const place = box.querySelector("p:last-of-type, li:last-child, pre code") ?? box.lastElementChild ?? box;
+    this.ended = { next: this.next, chips: [] };
+    this.loose(this.tokens.length, (chip) => { (place.closest?.("pre") ?? place).append(chip); this.ended.chips.push(chip); });
+  }
+
+  forgetTail() {
+    for (const chip of this.ended.chips) chip.remove();
+    this.next = this.ended.next;
+  }
+
+  /** Text as spans, one for each token. */
+  pieces(data, parts) {
     let run = "", owner = -1;
     const flush = () => {
       if (!run) return;
@@ -92,7 +144,6 @@ class Cutter {
       run += character;
     }
     flush();
-    node.replaceWith(parts);
   }
 
   /** Where in the source a character of the page stands; -1 where it does not. */

@@ -40,12 +40,34 @@ export function blocks(text) {
   return list.map((token) => ({ raw: token.raw, token, links: list.links }));
 }
 
-/** One block as sanitised nodes. @returns {DocumentFragment} */
-export function draw(block) {
-  const list = Object.assign([block.token], { links: block.links });
-  const nodes = DOMPurify.sanitize(marked.parser(list), POLICY);
+/** One block as HTML, which is a stranger's: for `draw`, and to be compared. @returns {string} */
+export const markup = (block) => marked.parser(Object.assign([block.token], { links: block.links }));
+
+/** HTML as sanitised nodes. @param {string} markup @returns {DocumentFragment} */
+export function draw(markup) {
+  const nodes = DOMPurify.sanitize(markup, POLICY);
   for (const node of [...nodes.childNodes]) if (node.nodeType === Node.TEXT_NODE && !node.data.trim()) node.remove();
   return nodes;
+}
+
+const MARKS = { amp: "&", lt: "<", gt: ">", quot: '"' };
+
+/**
+ * Where markup only grew by some text before its last closing tags: that text, and the names of the elements it stands in, outermost
+ * first; else null.
+ * @param {string} before @param {string} now @returns {{text: string, inside: string[]} | null}
+ */
+export function grown(before, now) {
+  const closing = /(?:<\/\w+>\s*)*$/.exec(before)[0].match(/<\/\w+>\s*/g) ?? [];
+  for (let skip = 0; skip <= closing.length; skip++) { // the innermost element first
+    const end = closing.slice(skip).join(""), start = before.slice(0, before.length - end.length);
+    if (!now.startsWith(start) || !now.slice(start.length).endsWith(end)) continue;
+    const added = now.slice(start.length, now.length - end.length);
+    if (/<|&(?!(?:amp|lt|gt|quot|#\d+);)/.test(added)) continue;
+    const text = added.replace(/&(?:(amp|lt|gt|quot)|#(\d+));/g, (_, name, number) => (name ? MARKS[name] : String.fromCharCode(number)));
+    return { text, inside: closing.slice(skip).map((tag) => tag.trim().slice(2, -1)).reverse() };
+  }
+  return null;
 }
 
 /** Draw the formulas within `element`; one that KaTeX does not understand stays as it was written. */
