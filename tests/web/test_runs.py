@@ -10,10 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 from tests.server.conftest import Served
 from tests.server.test_runs import begin
 from tests.web.conftest import Visit
+
+from limpid.server.errors import ApiError
 
 LINE = "#/runs?sel=line/pretrain"
 
@@ -113,6 +116,24 @@ def test_samples_and_chat_with_a_checkpoint(visit: Callable[..., Visit]) -> None
     page.go_back()
     page.get_by_role("tab", name="Checkpoints").click()
     expect(page.locator(".checkpoints")).to_contain_text("answers as line-sft-1")
+
+
+def test_a_checkpoint_is_unloaded_and_the_chat_is_told(visit: Callable[..., Visit], server: Served) -> None:
+    one = visit()
+    page = one.open("#/runs?sel=line/sft&tab=checkpoints")
+    page.locator(".checkpoints button").first.click()  # load it, or where it is loaded already, chat
+    page.wait_for_selector("#say")
+    name = page.locator(".models select").first.input_value()
+    other = one.tab()
+    other.goto(f"{one.url}/#/runs?sel=line/sft&tab=checkpoints")
+    other.get_by_role("button", name="Unload", exact=True).click()
+    expect(other.locator("dialog")).to_contain_text(f"{name} answers no longer")
+    other.locator("dialog").get_by_role("button", name="Unload", exact=True).click()
+    expect(other.get_by_role("button", name="Unload", exact=True)).to_have_count(0)
+    expect(page.locator(".troubles")).to_contain_text(f"{name} was unloaded")  # the other tab heard of it
+    assert name not in page.locator(".models select").first.locator("option").all_inner_texts()
+    with pytest.raises(ApiError, match="does not exist here"):
+        server.model(name)
 
 
 def test_dragging_looks_closer(visit: Callable[..., Visit]) -> None:

@@ -1,7 +1,7 @@
 // 页面上的中文。
 export const zh = {
   code: "zh",
-  skip: "跳到正文", pages: "页面", chat: "对话", attention: "注意力", steps: "逐步计算", embeddings: "嵌入", runs: "训练", playground: "游乐场", perceptron: "感知机", lessons: "课程", close: "关闭", retry: "重试", loading: "正在连接服务器……", noServer: "连不上服务器。页面上的内容不会丢失。",
+  skip: "跳到正文", pages: "页面", chat: "对话", reading: "读与填", attention: "注意力", steps: "逐步计算", embeddings: "嵌入", runs: "训练", playground: "游乐场", perceptron: "感知机", lessons: "课程", close: "关闭", retry: "重试", loading: "正在连接服务器……", noServer: "连不上服务器。页面上的内容不会丢失。",
   "theme.auto": "配色：跟随系统", "theme.light": "配色：浅色", "theme.dark": "配色：深色",
   "key.title": "这台服务器需要密钥", "key.why": "密钥由启动服务器的人设定。它只留在这个标签页里，也只发给这台服务器。", "key.label": "API 密钥", "key.go": "继续",
   shortcuts: "快捷键", about: "limpid {version}。这一页上的一切都在本机计算。",
@@ -14,13 +14,14 @@ export const zh = {
 
   messages: "消息", toEnd: "回到最新", earlierMessages: "更早的 {n} 条消息", you: "你", yourText: "你的文字", answerOf: "{model} 的回答", tokensOf: "回答，共 {n} 个词元；用方向键逐个查看", answering: "模型正在回答。",
   edit: "编辑", askAgain: "重新提问", cancel: "取消", again: "换一个回答", continue: "继续", stop: "停止", copy: "复制", copied: "已复制", source: "显示原文，不排版", branches: "分支", earlier: "上一个分支", later: "下一个分支",
-  forked: "分叉", broken: "回答在这里中断了。", noAnswer: "没有收到回答。", saidNothing: "它什么也没说就结束了。", brokeOff: "回答到一半时连接断开了。已收到的文字都在；点“重试”会从断开处一字不差地接着写。", replaced: "页面打开期间，{model} 换成了另一份权重。之后的回答来自新模型。",
+  forked: "分叉", broken: "回答在这里中断了。", noAnswer: "没有收到回答。", saidNothing: "它什么也没说就结束了。", brokeOff: "回答到一半时连接断开了。已收到的文字都在；点“重试”会从断开处一字不差地接着写。", modelGone: "{model} 已被卸下，不再作答。请在下面另选一个模型；说过的话都还在。", replaced: "页面打开期间，{model} 换成了另一份权重。之后的回答来自新模型。",
   dropped: "最早的 {n} 条消息超出了模型 {context} 个词元的上下文，没有再读入。",
   pace: "{pace} 词元/秒", contextUsed: "上下文用了 {used} / {context} 个词元", keepAnswer: "用这个回答继续", keptAnswer: "正用这个回答继续",
   template: "模型读到的内容", "template.title": "模型读到的内容", "template.what": "共 {n} 个词元（上限 {context}），与送入模型的完全一致；控制词元已标出。",
   "stage.pretrain": "预训练", "stage.sft": "微调", "stage.grpo": "强化学习", "stage.ppo": "强化学习", "stage.dpo": "偏好优化", "stage.import": "导入",
 
   say: "说点什么", sayText: "写下开头", send: "发送", mode: "方式", "mode.chat": "对话", "mode.text": "续写", model: "模型", rival: "并排的第二个模型", alone: "单独", beside: "并排 {model}",
+  "silent.encoder": "{model} 是编码器：它填出被遮住的词元，不生成文字。", "silent.classifier": "{model} 是分类器：它给文字分类，不生成文字。", "noSpeaker.serve": "要对话，请启动一个语言模型：limpid serve runs/demo",
   noSpeaker: "这里的模型都不能逐词元作答。请启动一个语言模型：limpid serve runs/demo",
   welcome: "和模型说话，看清它在想什么", "welcome.what": "回答里的每个词元都按模型的把握着色。点一个，看它本来还可能说什么；换一个，它就从那里接着写下去。",
   "welcome.text": "你写开头，模型接着写", "welcome.textWhat": "没有角色，也没有模板：它只看到你写的字，然后一个词元一个词元地续写。",

@@ -2,7 +2,8 @@
 import { useMemo, useRef } from "preact/hooks";
 import { html } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
-import { CodeButton, python } from "../parts/code.js";
+import { python } from "../lib/opening.js";
+import { CodeButton } from "../parts/code.js";
 import { savePicture, saveTable } from "../lib/save.js";
 import { Chart, figure } from "./chart.js";
 import { isHeldOut, lineName, panels } from "./panels.js";

@@ -104,14 +104,14 @@ export function watch() {
   return () => { watching = false; clearTimeout(timer); document.removeEventListener("visibilitychange", seen); };
 }
 
-/** Do something to a run. @returns {Promise<any>} what the server answered, or null where it could not be done */
+/** Do something to a run, or unload a model by its name. @returns {Promise<any>} what the server answered, or null where it could not be done */
 export async function act(what, name, more = {}) {
   const mark = `${what} ${name}${more.step !== undefined ? ` ${more.step}` : ""}`;
   busy.value = new Set([...busy.value, mark]);
   trouble.value = null;
   const done = () => { const rest = new Set(busy.value); rest.delete(mark); busy.value = rest; };
   try {
-    const answer = await api("POST", `/api/runs/${what}`, { run: name, ...more });
+    const answer = await api("POST", `/api/runs/${what}`, what === "unload" ? { model: name } : { run: name, ...more });
     if (what !== "stop") done(); // a stop is over when the run has saved
     clearTimeout(timer);
     tick();
