@@ -342,7 +342,7 @@ def test_without_a_folder(run: Path, tmp_path: Path) -> None:
         assert client.get("/api/runs").json()["error"]["code"] == "runs_off"
         plain.state.runs = RunFolder(tmp_path / "nowhere")
         assert client.get("/api/runs").json() == {
-            "folder": str(tmp_path / "nowhere"), "exists": False, "runs": [], "loaded": [],
+            "folder": str(tmp_path / "nowhere"), "exists": False, "runs": [], "loaded": [], "reading": None,
         }  # fmt: skip
 
 

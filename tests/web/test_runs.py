@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from tests.server.conftest import Served
 from tests.server.test_runs import begin
 from tests.web.conftest import Visit
 
+from limpid.server import run_curves, run_pages
 from limpid.server.errors import ApiError
+from limpid.server.run_folder import RunFolder
+from limpid.server.run_shelf import Reading
 
 LINE = "#/runs?sel=line/pretrain"
 
@@ -134,6 +138,25 @@ def test_a_checkpoint_is_unloaded_and_the_chat_is_told(visit: Callable[..., Visi
     assert name not in page.locator(".models select").first.locator("option").all_inner_texts()
     with pytest.raises(ApiError, match="does not exist here"):
         server.model(name)
+
+
+def test_a_first_reading_shows_how_far_it_is(
+    visit: Callable[..., Visit], server: Served, runs_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = threading.Event()
+
+    def little() -> Reading:
+        return Reading(500 if not left.is_set() else 10**9)
+
+    monkeypatch.setattr(run_curves, "_PART", 500)
+    monkeypatch.setattr(run_pages, "Reading", little)
+    monkeypatch.setattr(server.state, "runs", RunFolder(runs_root))  # one that has read nothing yet
+    page = visit().open(LINE)
+    expect(page.locator(".runs-reading")).to_contain_text("Reading long metrics for the first time")
+    assert float(page.locator(".runs-reading progress").get_attribute("max") or 0) > 1000
+    left.set()
+    expect(page.locator(".runs-reading")).to_have_count(0)
+    expect(page.locator("[data-panel=loss] canvas")).to_be_visible()
 
 
 def test_dragging_looks_closer(visit: Callable[..., Visit]) -> None:

@@ -294,7 +294,7 @@ def test_the_shown_code_prints_the_number(
     exec(one.page.locator(".worked pre").inner_text(), {})
     number, working = capsys.readouterr().out.splitlines()[-2:]
     assert float(number) == pytest.approx(float(said["value"]), abs=1e-5)
-    assert ": dot of " in working
+    assert "rule='dot'" in working
 
 
 def test_split_characters_are_bytes_under_the_character(visit: Callable[..., Visit], shapes: Served) -> None:

@@ -21,6 +21,7 @@ from limpid.server.requests import Body
 from limpid.server.run_control import RunControl
 from limpid.server.run_curves import Axis, Window
 from limpid.server.run_folder import RunFolder, flops_per_token
+from limpid.server.run_shelf import Reading
 from limpid.server.state import State, read_fields
 from limpid.server.stream import Json, in_thread
 
@@ -85,7 +86,8 @@ def add_runs(app: FastAPI, state: State) -> None:
     @app.get("/api/runs", include_in_schema=False)
     async def listing() -> Response:
         runs, ours = folder(), control()
-        found = await in_thread(runs.runs)
+        reading = Reading()
+        found = await in_thread(runs.runs, reading)
         served = {model.facts.get("run"): model.name for model in state.ready()}
         for run in found:
             path = Path(run["path"])
@@ -94,7 +96,7 @@ def add_runs(app: FastAPI, state: State) -> None:
                              if str(store.checkpoint_path(path, step)) in served}  # fmt: skip
         return Json({
             "folder": str(runs.root.absolute()), "exists": runs.root.is_dir(), "runs": found,
-            "loaded": sorted(state.ready().added),
+            "loaded": sorted(state.ready().added), "reading": reading.progress,
         })  # fmt: skip
 
     @app.get("/api/runs/one", include_in_schema=False)
@@ -105,7 +107,9 @@ def add_runs(app: FastAPI, state: State) -> None:
     @app.post("/api/runs/curves", include_in_schema=False)
     async def curves(request: Request) -> Response:
         body = await read_fields(request, CurvesBody, MAX_BYTES)
-        return Json({"runs": await in_thread(_curves, folder(), body)})
+        reading = Reading()
+        found = await in_thread(_curves, folder(), body, reading)
+        return Json({"runs": found, "reading": reading.progress})
 
     @app.get("/api/runs/report", include_in_schema=False)
     async def report(run: str) -> Response:
@@ -163,7 +167,7 @@ def _command(control: RunControl, path: Path) -> dict[str, Any]:
         return {"command": None, "why": str(error)}
 
 
-def _curves(folder: RunFolder, body: CurvesBody) -> dict[str, Any]:
+def _curves(folder: RunFolder, body: CurvesBody, reading: Reading) -> dict[str, Any]:
     window = Window(body.x, body.low, body.high, body.most, body.log, body.smooth)
     found: dict[str, Any] = {}
     for name in body.runs:
@@ -172,7 +176,7 @@ def _curves(folder: RunFolder, body: CurvesBody) -> dict[str, Any]:
         except ApiError:
             found[name] = None  # gone meanwhile
             continue
-        metrics = folder.metrics_of(path)
+        metrics = folder.metrics_of(path, reading)
         if metrics is None:
             found[name] = {"revision": 0, "damaged": 0, "lines": {}}
         elif body.known.get(name) != metrics.revision:
