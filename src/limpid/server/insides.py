@@ -25,7 +25,7 @@ from starlette.requests import Request
 from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
 from limpid.core.in_parts import InParts
-from limpid.inspection.subject import TooLong
+from limpid.inspection.subject import Empty, TooLong
 from limpid.inspection.trace import Trace
 from limpid.models.model import Model
 from limpid.models.task import TaskModel
@@ -141,6 +141,8 @@ async def _heard(request: Request, future: Future[T]) -> T:
         return await unless_gone(request, _awaited(future))
     except TooLong as error:
         raise bad_request(str(error), "text", "context_length_exceeded") from None
+    except Empty as error:
+        raise bad_request(str(error), "text", "empty_text") from None
     except LimpidError as error:
         raise bad_request(str(error)) from None
 

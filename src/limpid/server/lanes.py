@@ -62,8 +62,8 @@ class Lanes:
     def close(self) -> None:
         """Begin nothing more; what waits is given up."""
         with self._lock:
-            for waiting in (*self._short, *self._long):
-                waiting.future.cancel()
+            for future in [one.future for one in self._short] + [one.future for one in self._long]:
+                future.cancel()
             self._short.clear()
             self._long.clear()
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -55,7 +55,7 @@ class ClassesBody(ModelBody):
 
     def check(self) -> None:
         if not all(self.texts):
-            raise bad_request("A text to classify is empty.", "texts")
+            raise bad_request("A text to classify is empty.", "texts", "empty_text")
 
 
 def add_own_api(app: FastAPI, state: State) -> None:
