@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from limpid.inference.translator import Translator
-from limpid.inspection.anatomy import anatomy
 from limpid.inspection.export import next_tokens
 from limpid.inspection.trace import Trace, trace
 from limpid.models.count import parameters
@@ -90,7 +89,7 @@ def described(taken: Taken, count: int = 20) -> dict[str, Any]:
         "main": found.main.name, "n_layer": found.n_layer, "n_head": found.n_head, "d_model": config.d_model,
         "vocab_size": found.subject.vocabulary, "context": config.context,
         "names": {name: list(shape) for name, shape in found.names().items()},
-        "parts": anatomy(found), "next": next_tokens(found.next_tokens(count)),
+        "next": next_tokens(found.next_tokens(count)),
     }  # fmt: skip
 
 
