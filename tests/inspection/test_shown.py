@@ -21,7 +21,7 @@ from tests.models.variants import random_decoder
 from limpid.core.errors import LimpidError
 from limpid.inspection import export, markup, pictures
 from limpid.inspection.surgery import patch_each
-from limpid.inspection.tokens import label, shown_tokens, token_label
+from limpid.inspection.tokens import MASK, label, shown_tokens, token_label
 from limpid.inspection.trace import Trace, trace
 from limpid.text.tokenizer import Tokenizer
 
@@ -71,7 +71,8 @@ def test_tokens_of_any_text(tokenizer: Tokenizer, text: str) -> None:
 
 def test_tokens_without_a_vocabulary_and_control_tokens(tokenizer: Tokenizer) -> None:
     assert [token.label for token in shown_tokens([5, 7], None)] == ["#5", "#7"]
-    assert token_label(10_000, tokenizer) == "#10000"
+    assert token_label(10_000, tokenizer) == MASK  # a row behind the vocabulary
+    assert [token.label for token in shown_tokens([7, 10_000], tokenizer)] == [token_label(7, tokenizer), MASK]
     (end,) = shown_tokens([tokenizer.end_of_text], tokenizer)
     assert end.raw == b""
     assert end.label == tokenizer.token_text(tokenizer.end_of_text)

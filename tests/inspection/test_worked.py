@@ -114,6 +114,37 @@ def test_a_walk_names_what_is_there(variant: str) -> None:
     assert ("attn.norm" in block) == (variant != "gpt1")  # post-norm: the norms stand behind the sums
 
 
+PARTS: dict[str, dict[str, Any]] = {
+    "gpt1": {"norm": "layer", "post": True, "position": "learned", "activation": "gelu_tanh", "turn": False},
+    "gpt2": {"norm": "layer", "post": False, "position": "learned"},
+    "llama": {"norm": "rms", "post": False, "turn": True, "activation": "swiglu", "qk_norm": False},
+    "qwen3": {"qk_norm": True, "kv_heads": 2},
+    "mixtral": {"experts": True},
+}
+"""What papers and model cards say of these families."""
+
+
+@pytest.mark.parametrize("variant", PARTS)
+def test_the_walk_tells_what_a_model_is_made_of(variant: str) -> None:
+    start, blocks, _ = trace(random_decoder(variant), IDS).walk()
+    steps = {step.key: step for step in [*start.layers[0], *blocks.layers[0]]}
+    post = "attn.norm" not in steps
+    found = {
+        "post": post, "norm": steps["attn.residual" if post else "attn.norm"].how["norm"],
+        "turn": "attn.turn" in steps, "qk_norm": "attn.qk_norm" in steps, "experts": "mlp.router" in steps,
+        "kv_heads": steps["attn.heads"].how["kv_heads"],
+        "position": steps["position"].how["kind"] if "position" in steps else None,
+        "activation": steps["mlp.up"].how["activation"] if "mlp.up" in steps else None,
+    }  # fmt: skip
+    assert found | PARTS[variant] == found
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_family_has_a_walk_to_a_token(variant: str) -> None:
+    *_, end = trace(random_decoder(variant), IDS).walk()
+    assert [step.key for step in end.layers[0]][-4:] == ["logits", "temperature", "filters", "draw"]
+
+
 def test_the_walk_of_an_encoder_decoder() -> None:
     chapters = trace(random_transformer(norm="pre", start_token=3), IDS, target=[4, 8]).walk()
     assert [(one.kind, one.stack) for one in chapters] == [

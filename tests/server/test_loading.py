@@ -15,12 +15,9 @@ from tests.server.conftest import served
 
 from limpid.cli.serve import _checked
 from limpid.core.errors import LimpidError
-from limpid.models.encoder import EncoderConfig
-from limpid.models.registry import build
 from limpid.server.loading import Opened, Sizes, open_runs, place_of
 from limpid.server.memory import free_bytes
 from limpid.server.process import bind, url_of
-from limpid.text.tokenizer import Tokenizer
 
 PLACE = place_of("cpu", "float32")
 
@@ -77,14 +74,6 @@ def test_half_written_damaged_and_other_versions(copy: Path, tmp_path: Path) -> 
     sums.unlink()
     with pytest.raises(LimpidError, match="holds no finished checkpoint"):
         opened([str(copy)])
-
-
-def test_models_that_answer_nobody(write_run: Callable[..., Path], tokenizer: Tokenizer) -> None:
-    shape = {"vocab_size": 320, "context": 16, "d_model": 16, "n_layer": 1, "n_head": 2, "head_dim": 8, "d_ff": 16}
-    config = EncoderConfig.model_validate(shape | {"mask_token": 0})
-    run = write_run("encoder", build(config, seed=0), tokenizer)
-    with pytest.raises(LimpidError, match="is an? .*encoder; limpid serve takes"):
-        opened([str(run)])
 
 
 # ------------------------------------------------------------------ memory

@@ -13,13 +13,10 @@ import numpy.typing as npt
 import pytest
 import torch
 from tests.conftest import random_llama
-from tests.models.encoder_decoders import random_transformer
-from tests.models.variants import VARIANTS, random_decoder
 from tests.server.conftest import Served, served
 
 import limpid
 from limpid.checkpoint import store
-from limpid.inspection.anatomy import anatomy
 from limpid.inspection.trace import Trace
 from limpid.inspection.trace import trace as take
 from limpid.parallel.environment import World
@@ -73,7 +70,7 @@ def test_what_a_trace_says_of_itself(http: httpx.Client, mine: Trace) -> None:
     best = mine.next_tokens(20).candidates
     assert [one["token_id"] for one in told["next"]["candidates"]] == [one.token_id for one in best]
     assert told["context"] == 1024
-    assert told["parts"]["stacks"]["blocks"]["n_kv_head"] == 2
+    assert told["kind"] == "decoder"
     assert traced(http)["id"] == told["id"]
     assert traced(http, text="other")["id"] != told["id"]
 
@@ -325,34 +322,3 @@ def test_nothing_is_put_on_the_model_that_answers(http: httpx.Client, server: Se
     for thread in threads:
         thread.join()
     assert found == [200] * 12
-
-
-PARTS: dict[str, dict[str, Any]] = {
-    "gpt1": {"norm": "layer", "norm_place": "post", "positions": "learned", "feed_forward": "gelu_tanh"},
-    "gpt2": {"norm": "layer", "norm_place": "pre", "positions": "learned", "output_bias": True},
-    "llama": {"norm": "rms", "norm_place": "pre", "positions": "rotary", "feed_forward": "swiglu", "qk_norm": False},
-    "qwen2": {"attention_bias": True, "output_bias": False},
-    "qwen3": {"qk_norm": True},
-    "mixtral": {"feed_forward": "experts"},
-}
-
-
-@pytest.mark.parametrize("name", PARTS)
-def test_the_parts_of_a_model(name: str) -> None:
-    told = anatomy(take(random_decoder(name, 0), [1, 2, 3]))["stacks"]["blocks"]
-    assert told | PARTS[name] == told
-
-
-@pytest.mark.parametrize("name", VARIANTS)
-def test_every_family_has_its_parts_told(name: str) -> None:
-    told = anatomy(take(random_decoder(name, 0), [1, 2, 3]))
-    assert told["kind"] == "decoder"
-    assert told["stacks"]["blocks"]["causal"]
-
-
-def test_the_parts_of_a_translator() -> None:
-    told = anatomy(take(random_transformer(0, start_token=1), [1, 2, 3], target=[1]))
-    assert told["kind"] == "encoder-decoder"
-    assert told["tied_embeddings"]
-    encoder, decoder = (told["stacks"][name] for name in ("encoder", "decoder"))
-    assert (encoder["causal"], decoder["causal"], decoder["cross"], encoder["n_layer"]) == (False, True, True, 2)

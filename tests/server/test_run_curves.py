@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 
 from limpid.server import run_curves
-from limpid.server.run_curves import HELD_OUT, MetricsFile, MetricsShelf, Window, smoothed, thinned
+from limpid.server.run_curves import HELD_OUT, MetricsFile, Window
+from limpid.server.run_shelf import MetricsShelf, Reading
+from limpid.server.thinning import reach, smoothed, thinned
 
 
 def line(step: int, **values: Any) -> str:
@@ -104,6 +107,118 @@ def test_thinning_keeps_every_spike() -> None:
     assert np.array_equal(thinned(x[:9], y[:9], 400), np.arange(9))
 
 
+def plainly(path: Path, name: str) -> tuple[list[int], list[float]]:
+    """The obvious twin of the reader: every line, one after the other."""
+    records = [json.loads(text) for text in path.read_text().splitlines()]
+    found = [(record["step"], record[name]) for record in records if name in record]
+    return [step for step, _ in found], [value for _, value in found]
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """20,000 steps with noise and a few spikes, held-out lines between them."""
+    path = tmp_path_factory.mktemp("long") / "metrics.jsonl"
+    draw = np.random.default_rng(3)
+    with path.open("w") as file:
+        for step in range(1, 20_001):
+            spike = {4_321: 50.0, 15_000: -40.0}.get(step, 0.0)
+            loss = 2 + 5 / step + float(draw.normal()) / 10 + spike
+            file.write(line(step, loss=loss, grad_norm=float(draw.random()), tokens=10, seconds=0.5))
+            if step % 500 == 0:
+                file.write(line(step, validation_nats=2 - step / 1e5))
+    return path
+
+
+@pytest.mark.parametrize("window", [Window(most=120), Window(most=120, low=4_000, high=4_700)])
+def test_what_is_drawn_holds_the_extremes_of_a_plain_reading(long: Path, window: Window) -> None:
+    file = MetricsFile(long)
+    file.read()
+    told = file.lines(["loss"], window, None)["loss"]
+    steps, values = (np.array(part) for part in plainly(long, "loss"))
+    inside = (steps >= (window.low or 0)) & (steps <= (window.high or 10**9))
+    steps, values = steps[inside], values[inside]
+    assert len(told["x"]) <= 120
+    at = dict(zip(steps.tolist(), values.tolist(), strict=True))
+    assert all(at[int(x)] == pytest.approx(y, rel=1e-7) for x, y in zip(told["x"], told["y"], strict=True))
+    cuts = np.linspace(steps[0], steps[-1], 30 + 1)  # most / 4 stretches, each with its lowest and highest
+    for low, high in itertools.pairwise(cuts):
+        own = values[(steps >= low) & (steps < high)]
+        drawn = [y for x, y in zip(told["x"], told["y"], strict=True) if low <= x < high]
+        assert max(drawn) == pytest.approx(own.max(), rel=1e-7)
+        assert min(drawn) == pytest.approx(own.min(), rel=1e-7)
+    assert max(told["y"]) > 50  # the spike among twenty thousand steps
+
+
+def test_looking_closer_shows_every_step(long: Path) -> None:
+    file = MetricsFile(long)
+    file.read()
+    told = file.lines(["loss"], Window(most=120, low=15_000, high=15_100, smooth=0.9), None)["loss"]
+    steps, values = plainly(long, "loss")
+    assert told["x"] == list(range(15_000, 15_101))
+    np.testing.assert_allclose(told["y"], values[14_999:15_100], rtol=1e-7)
+    mean, whole = 0.0, []
+    for n, value in enumerate(values[:15_100], start=1):
+        mean = 0.9 * mean + 0.1 * value
+        whole.append(mean / (1 - 0.9**n))
+    np.testing.assert_allclose(told["smooth"]["y"], whole[14_999:], rtol=1e-6)
+    assert steps[14_999] == 15_000
+
+
+def test_a_long_file_is_read_in_parts_and_says_how_far(long: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_curves, "_PART", 100_000)
+    shelf, shares = MetricsShelf(), []
+    while True:
+        reading = Reading(200_000)
+        told = shelf.about(long, reading)
+        assert told is not None
+        if reading.progress is None:
+            break
+        shares.append(reading.progress["done"] / reading.progress["total"])
+        assert reading.progress["total"] == long.stat().st_size
+    assert len(shares) >= 5
+    assert shares == sorted(set(shares))  # it gets on with every request
+    assert told.digest.step == 20_000
+    assert told.names == ["loss", "grad_norm", HELD_OUT + "validation_nats"]
+    file = shelf.read(long, Reading(0))
+    assert file is not None
+    whole = MetricsFile(long)
+    whole.read()
+    for name in told.names:
+        assert file.lines([name], Window(), None) == whole.lines([name], Window(), None)
+
+
+def test_of_files_that_did_not_change_what_they_come_to_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / f"{name}.jsonl" for name in "abc"]
+    for number, path in enumerate(paths):
+        path.write_text("".join(line(i, loss=float(number), tokens=1, seconds=1.0) for i in range(1, 200)))
+    shelf = MetricsShelf(most=10_000)  # room for the columns of one of them
+    first = [shelf.about(path, Reading()) for path in paths]
+    assert len(shelf._kept) == 1
+    monkeypatch.setattr(MetricsFile, "read", lambda *_: pytest.fail("it was read again"))
+    assert [shelf.about(path, Reading()) for path in paths] == first
+    monkeypatch.undo()
+    with paths[0].open("a") as more:
+        more.write(line(200, loss=9.0))
+    told = shelf.about(paths[0], Reading())
+    assert told is not None
+    assert (told.digest.step, told.digest.newest["loss"]) == (200, 9.0)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.6, 0.99])
+def test_smoothing_of_a_long_line_is_its_recursion(weight: float) -> None:
+    values = np.random.default_rng(0).normal(3, 1, 5_000)
+    mean, wanted = 0.0, []
+    for n, value in enumerate(values, start=1):
+        mean = weight * mean + (1 - weight) * value
+        wanted.append(mean / (1 - weight**n))
+    np.testing.assert_allclose(smoothed(values, weight), wanted, rtol=1e-10)
+    start = 1_000
+    part = smoothed(values[start:], weight, before=start)[reach(weight) :]
+    np.testing.assert_allclose(part, wanted[start + reach(weight) :], rtol=1e-10)
+
+
 def test_smoothing_is_the_mean_with_weights_that_fall_evenly() -> None:
     values = np.array([4.0, 1.0, 7.0, 3.0])
     weights = [0.8 ** np.arange(n, -1, -1) for n in range(4)]
@@ -112,4 +227,5 @@ def test_smoothing_is_the_mean_with_weights_that_fall_evenly() -> None:
 
 
 def test_a_file_that_is_gone(tmp_path: Path) -> None:
-    assert MetricsShelf().read(tmp_path / "metrics.jsonl") is None
+    assert MetricsShelf().read(tmp_path / "metrics.jsonl", Reading()) is None
+    assert MetricsShelf().about(tmp_path / "metrics.jsonl", Reading()) is None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from tests.server.conftest import SMALL, Served, served
 from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
 from limpid.core.paths import RunLock
+from limpid.server.errors import ApiError
 from limpid.server.loading import Loader, place_of
 from limpid.server.run_control import RunControl, lock_owner
 from limpid.server.run_folder import RunFolder
@@ -268,16 +272,78 @@ def test_a_checkpoint_answers_beside_the_others(http: httpx.Client, own: Served,
     assert answer["usage"]["completion_tokens"] == 3
     assert http.post("/api/runs/load", json={"run": "other"}).json()["model"] == name
     assert listed(http)["other"]["served"] == {"1": name}
+    assert http.get("/api/runs").json()["loaded"] == [name]
     absent = http.post("/api/runs/load", json={"run": "other", "step": 9})
     assert (absent.status_code, absent.json()["error"]["code"]) == (404, "checkpoint_not_found")
     (store.checkpoint_path(root / "other", 1) / "model.safetensors").write_bytes(b"damaged")
+
+
+def cut_short(own: Served, http: httpx.Client, name: str, monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Any]]:
+    """Unload a model in the middle of an answer; weak references to all that it was."""
+    model = own.model(name)
+    engine = model.runner.engine  # type: ignore[attr-defined]
+    subject = own.state.insides._models[name].model
+    step, began = engine.step, threading.Event()
+
+    def slowed() -> Any:
+        began.set()
+        time.sleep(0.01)  # of 900 tokens: long enough that the answer is under way whatever else runs
+        return step()
+
+    monkeypatch.setattr(engine, "step", slowed)
+    body = {"model": name, "prompt": "The", "max_tokens": 900, "stream": True}
+    with own.http() as other, http.stream("POST", "/v1/completions", json=body) as answer:
+        assert answer.status_code == 200
+        assert began.wait(30)
+        told = other.post("/api/runs/unload", json={"model": name}).json()
+        assert told == {"model": name, "ended": 1}
+        *_, last = [line for line in answer.iter_lines() if line]
+    monkeypatch.undo()
+    error = json.loads(last.removeprefix("data: "))["error"]
+    assert (error["code"], error["message"]) == ("model_unloaded", f"The model '{name}' was unloaded.")
+    with pytest.raises(ApiError, match="was unloaded"):  # who found it before it went hears the same
+        model.runner.submit([])
+    with pytest.raises(ApiError, match="was unloaded"):
+        own.state.insides.subject(model)
+    return [weakref.ref(one) for one in (model, model.runner, engine, engine.forward, engine.model, subject)]
+
+
+def test_a_loaded_checkpoint_is_unloaded_and_its_memory_given_back(
+    http: httpx.Client, own: Served, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(root / "line" / "sft", root / "passing")
+    before = http.get("/api/runs").json()["loaded"]
+    name = http.post("/api/runs/load", json={"run": "passing"}).json()["model"]
+    assert http.get("/api/runs").json()["loaded"] == sorted([*before, name])
+    http.post("/api/trace", json={"model": name, "text": "The cat"})  # looked into, so a copy of it is kept
+    left = cut_short(own, http, name, monkeypatch)
+    until(lambda: gc.collect() >= 0 and not [one for one in left if one() is not None])
+    assert name not in [m["id"] for m in http.get("/v1/models").json()["data"]]
+    assert http.get("/api/runs").json()["loaded"] == before
+    refused = http.post("/v1/completions", json={"model": name, "prompt": "The"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (404, "model_not_found")
+    assert f'limpid_cache_rows{{model="{name}"}}' not in http.get("/metrics").text
+    assert http.post("/api/runs/load", json={"run": "passing"}).json()["model"] == name  # and back again
+    assert http.post("/v1/completions", json={"model": name, "prompt": "The", "max_tokens": 3}).status_code == 200
+    assert f'limpid_cache_rows{{model="{name}"}}' in http.get("/metrics").text
+    assert http.post("/api/runs/unload", json={"model": name}).json()["ended"] == 0
+
+
+def test_what_cannot_be_unloaded(http: httpx.Client) -> None:
+    for model, status, code in (("sft", 409, "model_stays"), ("nobody", 404, "model_not_found")):
+        refused = http.post("/api/runs/unload", json={"model": model})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (status, code)
+    refused = http.post("/api/runs/unload", json={"model": "sft"}, headers={"origin": "http://evil.example"})
+    assert refused.status_code == 403
 
 
 def test_without_a_folder(run: Path, tmp_path: Path) -> None:
     with served([run]) as plain, plain.http() as client:
         assert client.get("/api/runs").json()["error"]["code"] == "runs_off"
         plain.state.runs = RunFolder(tmp_path / "nowhere")
-        assert client.get("/api/runs").json() == {"folder": str(tmp_path / "nowhere"), "exists": False, "runs": []}
+        assert client.get("/api/runs").json() == {
+            "folder": str(tmp_path / "nowhere"), "exists": False, "runs": [], "loaded": [], "reading": None,
+        }  # fmt: skip
 
 
 def test_how_a_run_is_gone_on_with(tmp_path: Path) -> None:

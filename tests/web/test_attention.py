@@ -221,7 +221,7 @@ def test_what_is_taken_along(visit: Callable[..., Visit], mine: Trace) -> None:
     with page.expect_download() as download:
         page.get_by_role("button", name="PNG").click()
     assert download.value.path().read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    page.get_by_role("button", name="The same number in Python").click()
+    page.get_by_role("button", name="Show code").click()
     code = page.locator("dialog pre").inner_text()
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert abs(float(printed) - mine.pattern(1, 2)[10, 6]) <= 1e-6
@@ -301,7 +301,7 @@ def test_a_translator_has_three_attentions(
     one.picture("attention-translator")
     page.get_by_role("button", name="Vectors").click()
     page.wait_for_selector(".worked")
-    page.get_by_role("button", name="The same number in Python").click()
+    page.get_by_role("button", name="Show code").click()
     code = page.locator("dialog pre").inner_text()
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert abs(float(printed) - matrix[row, column]) <= 1e-6

@@ -6,14 +6,21 @@ import csv
 import io
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 from tests.server.conftest import Served
 from tests.server.test_runs import begin
 from tests.web.conftest import Visit
+
+from limpid.server import run_curves, run_pages
+from limpid.server.errors import ApiError
+from limpid.server.run_folder import RunFolder
+from limpid.server.run_shelf import Reading
 
 LINE = "#/runs?sel=line/pretrain"
 
@@ -113,6 +120,43 @@ def test_samples_and_chat_with_a_checkpoint(visit: Callable[..., Visit]) -> None
     page.go_back()
     page.get_by_role("tab", name="Checkpoints").click()
     expect(page.locator(".checkpoints")).to_contain_text("answers as line-sft-1")
+
+
+def test_a_checkpoint_is_unloaded_and_the_chat_is_told(visit: Callable[..., Visit], server: Served) -> None:
+    one = visit()
+    page = one.open("#/runs?sel=line/sft&tab=checkpoints")
+    page.locator(".checkpoints button").first.click()  # load it, or where it is loaded already, chat
+    page.wait_for_selector("#say")
+    name = page.locator(".models select").first.input_value()
+    other = one.tab()
+    other.goto(f"{one.url}/#/runs?sel=line/sft&tab=checkpoints")
+    other.get_by_role("button", name="Unload", exact=True).click()
+    expect(other.locator("dialog")).to_contain_text(f"{name} answers no longer")
+    other.locator("dialog").get_by_role("button", name="Unload", exact=True).click()
+    expect(other.get_by_role("button", name="Unload", exact=True)).to_have_count(0)
+    expect(page.locator(".troubles")).to_contain_text(f"{name} was unloaded")  # the other tab heard of it
+    assert name not in page.locator(".models select").first.locator("option").all_inner_texts()
+    with pytest.raises(ApiError, match="does not exist here"):
+        server.model(name)
+
+
+def test_a_first_reading_shows_how_far_it_is(
+    visit: Callable[..., Visit], server: Served, runs_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = threading.Event()
+
+    def little() -> Reading:
+        return Reading(500 if not left.is_set() else 10**9)
+
+    monkeypatch.setattr(run_curves, "_PART", 500)
+    monkeypatch.setattr(run_pages, "Reading", little)
+    monkeypatch.setattr(server.state, "runs", RunFolder(runs_root))  # one that has read nothing yet
+    page = visit().open(LINE)
+    expect(page.locator(".runs-reading")).to_contain_text("Reading long metrics for the first time")
+    assert float(page.locator(".runs-reading progress").get_attribute("max") or 0) > 1000
+    left.set()
+    expect(page.locator(".runs-reading")).to_have_count(0)
+    expect(page.locator("[data-panel=loss] canvas")).to_be_visible()
 
 
 def test_dragging_looks_closer(visit: Callable[..., Visit]) -> None:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from limpid.inference.engine import Engine
+from limpid.models.bidirectional import Encoder
+from limpid.models.decoder import Decoder
 from limpid.models.encoder_decoder import EncoderDecoder
 
 
@@ -42,10 +44,10 @@ def read_tokens(engine: Engine, ids: Sequence[int], alternatives: int) -> list[R
 
 
 @torch.inference_mode()
-def embed(reader: Engine | EncoderDecoder, ids: Sequence[int]) -> list[float]:
+def embed(reader: Engine | EncoderDecoder | Decoder | Encoder, ids: Sequence[int]) -> list[float]:
     """One vector (D,) of length 1 for a text: the mean of its tokens' final hidden states.
 
-    Of an encoder-decoder, those of the encoder.
+    reader: of an encoder-decoder, those of the encoder; of a classifier, those of its backbone.
     """
     if isinstance(reader, EncoderDecoder):
         weight = reader.embedding.weight
@@ -53,6 +55,9 @@ def embed(reader: Engine | EncoderDecoder, ids: Sequence[int]) -> list[float]:
         states = reader.encode(batch, torch.tensor([len(ids)], device=weight.device), dtype=weight.dtype).states
         assert isinstance(states, Tensor)
         total = states[0].float().sum(0)
+    elif isinstance(reader, Decoder | Encoder):
+        weight = reader.embedding.weight
+        total = reader(torch.tensor([list(ids)], device=weight.device), dtype=weight.dtype)[0].float().sum(0)
     else:
         total = torch.stack([scores.states.float().sum(0) for scores in reader.read(ids)]).sum(0)
     mean = total / len(ids)

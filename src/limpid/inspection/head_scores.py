@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from limpid.core.errors import LimpidError
+from limpid.core.in_parts import InParts, finish
 from limpid.models.encoder_decoder import EncoderDecoder
 
 if TYPE_CHECKING:
@@ -47,18 +48,24 @@ class HeadScores(NamedTuple):
         return framed(head_score_tables(self))
 
 
-@torch.no_grad()
 def head_scores(trace: Trace, *, length: int | None = None, seed: int = 0) -> HeadScores:
     """The scores of the main stack's self-attention. length: of the random row; None: 48, or what the context allows.
 
     Raises:
         LimpidError: a length that does not fit twice into the context.
     """
+    return finish(head_scores_by_layer(trace, length=length, seed=seed))
+
+
+@torch.no_grad()
+def head_scores_by_layer(trace: Trace, *, length: int | None = None, seed: int = 0) -> InParts[HeadScores]:
+    """As `head_scores`, a layer at a time."""
     said_twice, start, length = _repeated(trace, length, seed)
     tables: dict[str, list[list[float]]] = {"previous": [], "first": [], "duplicate": [], "induction": []}
     second = torch.arange(start + length, start + 2 * length)
     later = torch.arange(1, len(trace))
     for layer in range(trace.n_layer):
+        yield
         for table in tables.values():
             table.append([])
         for head in range(trace.n_head):

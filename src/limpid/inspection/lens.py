@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from limpid.core.errors import LimpidError
+from limpid.core.in_parts import InParts, finish
 from limpid.inspection.next_tokens import entropy_bits
 from limpid.inspection.tokens import token_label
 
@@ -46,7 +47,6 @@ class Lens(NamedTuple):
         return framed(lens_table(self))
 
 
-@torch.no_grad()
 def logit_lens(
     trace: Trace, count: int = 5, places: Sequence[int] | None = None, tokens: Sequence[int] | None = None
 ) -> Lens:
@@ -54,6 +54,14 @@ def logit_lens(
 
     tokens: whose ranks and chances are followed, one a place; None: the model's own first choices.
     """
+    return finish(lens_by_depth(trace, count, places, tokens))
+
+
+@torch.no_grad()
+def lens_by_depth(
+    trace: Trace, count: int = 5, places: Sequence[int] | None = None, tokens: Sequence[int] | None = None
+) -> InParts[Lens]:
+    """As `logit_lens`, a depth at a time."""
     from limpid.inspection.trace import PLACES
 
     trace.check_weights()
@@ -66,7 +74,10 @@ def logit_lens(
         if len(known) != len(wanted):
             raise LimpidError(f"the lens follows one token a place: {len(known)} tokens, {len(wanted)} places.")
         followed = torch.tensor(known, device=trace.hidden.device)
-    depths = [_read(trace, trace.main.entered(depth)[wanted], followed, count) for depth in range(trace.n_layer + 1)]
+    depths = []
+    for depth in range(trace.n_layer + 1):
+        yield
+        depths.append(_read(trace, trace.main.entered(depth)[wanted], followed, count))
     ids, probabilities, entropy, ranks, chances = (
         torch.stack(column).cpu().numpy() for column in zip(*depths, strict=True)
     )

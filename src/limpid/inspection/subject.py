@@ -22,6 +22,10 @@ class TooLong(LimpidError):
     """A text of more tokens than the context."""
 
 
+class Empty(LimpidError):
+    """A text that there is nothing of."""
+
+
 class Subject(NamedTuple):
     """The twin that is looked at, the dtype of its activations, and the model it is the twin of."""
 
@@ -134,10 +138,10 @@ def _ids(
         except UnicodeEncodeError as error:
             raise LimpidError(f"the {what} is not UTF-8 (at character {error.start}); convert it first.") from None
         if not text and what == "text":
-            raise LimpidError("the text is empty; there is nothing to trace. Give at least one character.")
+            raise Empty("the text is empty; there is nothing to trace. Give at least one character.")
         encoded = tokenizer.encode(text)
         if not encoded and what == "text":
-            raise LimpidError("this model's tokenizer makes no token of the text; give one with letters in it.")
+            raise Empty("this model's tokenizer makes no token of the text; give one with letters in it.")
         ids = [*before, *encoded, *after]
     else:
         ids = [*(before if what == "target" else ()), *map(int, text)]

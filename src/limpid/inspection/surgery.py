@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from limpid.core.errors import LimpidError
+from limpid.core.in_parts import InParts, finish
 from limpid.inspection.next_tokens import NextTokens, table
 from limpid.inspection.parts import Edits, Part, Put, checked, edits_of
 from limpid.inspection.tokens import token_label
@@ -142,7 +143,6 @@ class Sweep(NamedTuple):
         return framed(sweep_view(self))
 
 
-@torch.no_grad()
 def patch_each(
     clean: Trace, corrupted: Trace, answer: int | str, wrong: int | str, *, kind: Sites = "resid", at: int = -1
 ) -> Sweep:
@@ -155,6 +155,14 @@ def patch_each(
     Raises:
         LimpidError: as `patch`; or the two texts have the same logit difference, so that there is nothing to recover.
     """
+    return finish(patch_by_layer(clean, corrupted, answer, wrong, kind=kind, at=at))
+
+
+@torch.no_grad()
+def patch_by_layer(
+    clean: Trace, corrupted: Trace, answer: int | str, wrong: int | str, *, kind: Sites = "resid", at: int = -1
+) -> InParts[Sweep]:
+    """As `patch_each`, a layer at a time."""
     _same_model(corrupted, clean)
     if kind not in ("resid", "attn", "mlp", "head"):
         raise LimpidError(f"one patches resid, attn, mlp or head in turn, not '{kind}'.")
@@ -169,6 +177,7 @@ def patch_each(
     columns = corrupted.n_head if kind == "head" else len(corrupted)
     found = np.zeros((corrupted.n_layer, columns), dtype=np.float32)
     for layer in range(corrupted.n_layer):
+        yield
         for column in range(columns):
             part = Part(kind, layer, column if kind == "head" else None)
             put = _from(corrupted, clean, None if kind == "head" else [column])

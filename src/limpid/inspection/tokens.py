@@ -6,8 +6,10 @@ import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from limpid.core.errors import LimpidError
 from limpid.text.tokenizer import Tokenizer
+
+MASK = "[MASK]"
+"""How an encoder's mask is shown that is no token of the vocabulary but a row of the table behind it."""
 
 
 class ShownToken(NamedTuple):
@@ -36,14 +38,18 @@ def shown_tokens(ids: Sequence[int], tokenizer: Tokenizer | None) -> list[ShownT
         return [ShownToken(i, b"", f"#{i}") for i in ids]
     raws, previous = [], tokenizer.end_of_text
     for token_id in ids:
-        raws.append(tokenizer.bytes_after(previous, token_id))
-        previous = token_id
+        if token_id < tokenizer.vocab_size:
+            raws.append(tokenizer.bytes_after(previous, token_id))
+            previous = token_id
+        else:
+            raws.append(b"")
     parts = _split_characters(raws)
     tokens = []
     for index, (token_id, raw) in enumerate(zip(ids, raws, strict=True)):
-        named = raw if raw or token_id not in tokenizer.special_ids else tokenizer.token_bytes(token_id)
+        unsaid = token_id in tokenizer.special_ids or token_id >= tokenizer.vocab_size
+        shown = label(raw) if raw or not unsaid else token_label(token_id, tokenizer)
         character, completes = parts.get(index, ("", False))
-        tokens.append(ShownToken(token_id, raw, label(named), character, completes))
+        tokens.append(ShownToken(token_id, raw, shown, character, completes))
     return tokens
 
 
@@ -51,10 +57,7 @@ def token_label(token_id: int, tokenizer: Tokenizer | None) -> str:
     """One token on its own."""
     if tokenizer is None:
         return f"#{token_id}"
-    try:
-        return label(tokenizer.token_bytes(token_id))
-    except LimpidError:  # a row of the table behind the vocabulary: an encoder's mask
-        return f"#{token_id}"
+    return label(tokenizer.token_bytes(token_id)) if token_id < tokenizer.vocab_size else MASK
 
 
 def label(raw: bytes) -> str:

@@ -215,7 +215,8 @@ def _output(trace: Trace) -> list[Step]:
         table = {"head": f"{module_name(model, model.head)}.weight"}
         how |= {"tied": model.head.weight is model.embedding.weight, "cap": model.head.cap}
     steps.append(Step("logits", {"in": _left(stack), "out": "logits"}, table, how))
-    return [*steps, *(Step(key, {}, {}, {}) for key in ("temperature", "filters", "draw"))]
+    drawing = ("temperature", "filters", "draw") if trace.subject.causal else ()  # an encoder's answer is no next token
+    return [*steps, *(Step(key, {}, {}, {}) for key in drawing)]
 
 
 def _final_norm(trace: Trace, stack: Stack) -> Step:

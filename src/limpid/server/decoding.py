@@ -166,6 +166,9 @@ class DecoderModel(ServedModel):
             ]
         return answers
 
+    def check_speaks(self) -> None:
+        pass
+
     def token_answer(self, ids: list[int], begun: list[int], sampling: Sampling, stop_ids: frozenset[int]) -> Answer:
         speech = Speech(
             self.tokenizer, 0,

@@ -1,7 +1,8 @@
 """Models that are looked into: float32 copies of what is served, and traces of texts, a bounded number of both.
 
 The models that answer have their weights packed and let go of, and nothing may slow them. So looking inside reads the
-checkpoint again, when it is first asked for, and works on one thread of its own, which stands back behind others.
+checkpoint again, when it is first asked for, and works on one thread of its own, which stands back behind others; on it
+what is short does not wait for what is long (`lanes`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -23,12 +24,15 @@ from starlette.requests import Request
 
 from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
-from limpid.inspection.subject import TooLong
+from limpid.core.in_parts import InParts
+from limpid.inspection.subject import Empty, TooLong
 from limpid.inspection.trace import Trace
 from limpid.models.model import Model
+from limpid.models.task import TaskModel
 from limpid.server.errors import ApiError, bad_request
+from limpid.server.lanes import Lanes
 from limpid.server.memory import free_bytes
-from limpid.server.models import ServedModel
+from limpid.server.models import ServedModel, gone
 from limpid.server.stream import unless_gone
 from limpid.text.tokenizer import Tokenizer
 
@@ -43,7 +47,7 @@ NICENESS = 5
 
 
 class Subject(NamedTuple):
-    """A model to look into. served: what it is a copy of."""
+    """A model to look into, of a classifier its backbone. served: what it is a copy of."""
 
     served: ServedModel
     model: Model
@@ -59,37 +63,43 @@ class Taken(NamedTuple):
 
 
 class Insides:
-    """What has been opened. `do` runs work on the one thread; all else is called there and only there."""
+    """What has been opened. `do` and `do_long` run work on the one thread; all else is called there and only there."""
 
     def __init__(self, *, models: int = MODELS, traces: int = TRACES, max_bytes: int = BYTES) -> None:
         self._models: OrderedDict[str, Subject] = OrderedDict()
         self._traces: OrderedDict[str, Taken] = OrderedDict()
         self._limits = models, traces, max_bytes
-        self._thread = ThreadPoolExecutor(1, "limpid-insides", initializer=_stand_back)
+        self._lanes = Lanes("limpid-insides", _stand_back)
 
     async def do(self, request: Request, work: Callable[..., T], *arguments: Any) -> T:
         """What ``work`` returns; given up while it waits if the client hangs up.
 
         Raises:
-            Left: the client has. ApiError: also for a LimpidError, which is the client's mistake.
+            Left: the client has. ApiError: too much is waiting; also for a LimpidError, which is the client's mistake.
         """
-        try:
-            return await unless_gone(request, _awaited(self._thread.submit(work, *arguments)))
-        except TooLong as error:
-            raise bad_request(str(error), "text", "context_length_exceeded") from None
-        except LimpidError as error:
-            raise bad_request(str(error)) from None
+        return await _heard(request, self._lanes.submit(work, *arguments))
+
+    async def do_long(self, request: Request, work: Callable[..., InParts[T]], *arguments: Any) -> T:
+        """As `do`, for work that lets others go before and between its parts; ``work`` makes the parts."""
+        return await _heard(request, self._lanes.submit_long(_begun(work, *arguments)))
 
     def close(self) -> None:
         """Begin nothing more; what waits is given up."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._lanes.close()
+
+    async def forget(self, name: str) -> None:
+        """Let go of a model that is no longer served, and of its traces."""
+        await _awaited(self._lanes.submit(self._forget, name))
 
     def subject(self, served: ServedModel) -> Subject:
         """The float32 copy of a served model.
 
         Raises:
-            ApiError: 409 its checkpoint is no longer the one that answers; 503 it does not fit into memory.
+            ApiError: 410 it was unloaded; 409 its checkpoint is no longer the one that answers; 503 it does not fit
+                into memory.
         """
+        if served.unloaded:
+            raise gone(served.name)
         found = self._models.get(served.name)
         if found is not None and found.served.fingerprint == served.fingerprint:
             self._models.move_to_end(served.name)
@@ -126,7 +136,23 @@ class Insides:
             del self._traces[taken.id]
 
 
-async def _awaited(future: Any) -> Any:
+async def _heard(request: Request, future: Future[T]) -> T:
+    try:
+        return await unless_gone(request, _awaited(future))
+    except TooLong as error:
+        raise bad_request(str(error), "text", "context_length_exceeded") from None
+    except Empty as error:
+        raise bad_request(str(error), "text", "empty_text") from None
+    except LimpidError as error:
+        raise bad_request(str(error)) from None
+
+
+def _begun(work: Callable[..., InParts[T]], *arguments: Any) -> InParts[T]:
+    """The parts of ``work``, which is called when its turn comes: on the thread of traces."""
+    return (yield from work(*arguments))
+
+
+async def _awaited(future: Future[T]) -> T:
     return await asyncio.wrap_future(future)
 
 
@@ -151,7 +177,8 @@ def _loaded(served: ServedModel) -> Subject:
             code="no_memory",
         )  # fmt: skip
     checkpoint = store.read(path, Model)
-    return Subject(served, checkpoint.model.to(device).eval(), checkpoint.tokenizer)
+    model: Any = checkpoint.model.backbone if isinstance(checkpoint.model, TaskModel) else checkpoint.model
+    return Subject(served, model.to(device).eval(), checkpoint.tokenizer)
 
 
 def fingerprint_of(sums: bytes) -> str:

@@ -12,14 +12,17 @@ import torch
 
 from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
+from limpid.inference.classifier import Classifier
 from limpid.inference.engine import Engine
 from limpid.inference.sampler import Sampling
 from limpid.inference.translator import Translator
 from limpid.inference.weights import inference_copy
+from limpid.models.bidirectional import Encoder
 from limpid.models.count import parameters
 from limpid.models.decoder import Decoder
 from limpid.models.encoder_decoder import EncoderDecoder
 from limpid.models.model import Model
+from limpid.models.task import TaskModel
 from limpid.parallel.environment import pick_device
 from limpid.parallel.hardware import keep_memory
 from limpid.server.decoding import DecoderModel, EngineRunner
@@ -27,9 +30,10 @@ from limpid.server.insides import fingerprint_of
 from limpid.server.memory import fitting_rows, free_bytes
 from limpid.server.metrics import Metrics
 from limpid.server.models import ServedModel
+from limpid.server.readers import ClassifierModel, EncoderModel, Reader, ReaderRunner
 from limpid.server.stream import in_thread
 from limpid.server.translating import TranslatorModel, TranslatorRunner
-from limpid.stages.load import BEST, drafter, precision
+from limpid.stages.load import drafter, precision, weights_of
 
 _NAME = re.compile(r"[^\s/\\\x00-\x1f\x7f]{1,128}")
 
@@ -79,6 +83,8 @@ def _sized(name: str, checkpoint: store.Checkpoint[Any], sizes: Sizes, place: Pl
     context = config.context if sizes.context is None else sizes.context
     if not 2 <= context <= config.context:
         raise LimpidError(f"--context {context}: {name} has a context of {config.context} tokens; give 2 to that many.")
+    if isinstance(checkpoint.model, Encoder | TaskModel):  # reads a text at a time, and keeps nothing of it
+        return Opened(name, checkpoint, 1, sizes.queue, context)
     rows = fitting_rows(name, config, place.dtype, rows=sizes.rows, context=context, budget=budget)
     return Opened(name, checkpoint, rows, sizes.queue, context)
 
@@ -98,12 +104,14 @@ def _named(runs: Sequence[str], find: Callable[[str], Path]) -> dict[str, store.
 
 
 def _read(path: Path) -> store.Checkpoint[Any]:
-    """The checkpoint of a decoder's run, or of a translator's (its best, else its newest)."""
-    run = path / "seq2seq" if (path / "seq2seq").is_dir() else path
-    best = run / BEST
-    checkpoint = store.read(best if (best / "checksums.json").is_file() else run, Model)
-    if not isinstance(checkpoint.model, Decoder | EncoderDecoder):
-        raise LimpidError(f"{path} is {checkpoint.model.noun}; limpid serve takes decoders and encoder-decoders.")
+    """The checkpoint of a run to serve; see `weights_of`. Raises LimpidError where its model answers nobody."""
+    checkpoint = store.read(weights_of(path), Model)
+    model = checkpoint.model
+    if isinstance(model, TaskModel) and model.config.task in ("reward", "value"):
+        raise LimpidError(
+            f"{path} is a {model.config.task} model; limpid serve takes decoders, encoder-decoders, encoders and "
+            "classifiers."
+        )
     return checkpoint
 
 
@@ -131,6 +139,14 @@ def make_ready(opened: Opened, loop: asyncio.AbstractEventLoop, metrics: Metrics
         translator = Translator(model, tokenizer)
         runner = TranslatorRunner(translator, loop, numbers, rows=opened.rows, queue=opened.queue)
         return _described(TranslatorModel(opened.name, runner, **about), facts)
+    if isinstance(model, Encoder | TaskModel):
+        readers = ReaderRunner(loop, numbers, rows=opened.rows, queue=opened.queue)
+        if isinstance(model, Encoder):
+            reader: Reader = EncoderModel(opened.name, tokenizer, readers, model, **about)
+            return _described(reader, facts | {"mask_token": model.config.mask_id})
+        classifier = Classifier(model, tokenizer, place.dtype)
+        reader = ClassifierModel(opened.name, readers, classifier, **about)
+        return _described(reader, facts | {"task": classifier.form})
     engine = Engine(model, rows=opened.rows, int8=place.int8, alone=True)
     if place.draft is not None:
         engine.drafter = drafter(place.draft, tokenizer, place.device, place.dtype)
@@ -159,12 +175,13 @@ class Loader:
 
 def _facts(checkpoint: store.Checkpoint[Any], place: Place) -> dict[str, Any]:
     """What the page says of a model."""
-    config = checkpoint.config
+    config = getattr(checkpoint.config, "backbone", checkpoint.config)
+    int8 = place.int8 and isinstance(checkpoint.model, Decoder)
     return {
         "parameters": parameters(checkpoint.model), "layers": getattr(config, "n_layer", None),
         "heads": getattr(config, "n_head", None), "d_model": getattr(config, "d_model", None),
         "stage": checkpoint.state.get("stage"), "step": checkpoint.state.get("step"), "run": str(checkpoint.path),
-        "device": str(place.device), "dtype": "int8" if place.int8 else str(place.dtype).removeprefix("torch."),
+        "device": str(place.device), "dtype": "int8" if int8 else str(place.dtype).removeprefix("torch."),
     }  # fmt: skip
 
 

@@ -11,10 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from limpid.core.errors import LimpidError
+from limpid.core.in_parts import InParts
 from limpid.inspection import export
-from limpid.inspection.lens import logit_lens
+from limpid.inspection.head_scores import head_scores_by_layer
+from limpid.inspection.lens import lens_by_depth
 from limpid.inspection.matrices import Stage
-from limpid.inspection.surgery import Sites, patch_each
+from limpid.inspection.surgery import Sites, Sweep, patch_by_layer
 from limpid.inspection.trace import Trace
 from limpid.server.insides import Insides
 from limpid.server.requests import Body
@@ -71,14 +73,28 @@ class _Asked:
     def __init__(self, state: State, insides: Insides) -> None:
         self._state, self._insides = state, insides
 
+    def find(self, trace_id: str) -> Trace:
+        """On the thread of traces, and only there."""
+        return self._insides.find(trace_id).trace
+
     async def __call__(self, request: Request, trace_id: str, work: Callable[[Trace], T]) -> T:
         self._state.ready()
-        return await self._insides.do(request, lambda: work(self._insides.find(trace_id).trace))
+        return await self._insides.do(request, lambda: work(self.find(trace_id)))
+
+    async def long(
+        self, request: Request, trace_id: str, work: Callable[[Trace], InParts[T]], tell: Callable[[T], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """What ``tell`` makes of long work; others go before it and between its parts."""
+        self._state.ready()
+
+        def parts() -> InParts[dict[str, Any]]:
+            return tell((yield from work(self.find(trace_id))))
+
+        return await self._insides.do_long(request, parts)
 
     async def two(self, request: Request, first: str, second: str, work: Callable[[Trace, Trace], T]) -> T:
         self._state.ready()
-        find = self._insides.find
-        return await self._insides.do(request, lambda: work(find(first).trace, find(second).trace))
+        return await self._insides.do(request, lambda: work(self.find(first), self.find(second)))
 
 
 def _add_taking(app: FastAPI, state: State, insides: Insides) -> None:
@@ -148,7 +164,7 @@ def _add_findings(app: FastAPI, asked: _Asked) -> None:
     ) -> Response:
         """places: numbers with commas between; all of the text where none are given."""
         wanted = _numbers(places)
-        return Json(await asked(request, trace_id, lambda trace: export.lens(logit_lens(trace, count, wanted))))
+        return Json(await asked.long(request, trace_id, lambda trace: lens_by_depth(trace, count, wanted), export.lens))
 
     @app.get("/api/trace/{trace_id}/attribution", include_in_schema=False)
     async def attribution(
@@ -174,7 +190,7 @@ def _add_findings(app: FastAPI, asked: _Asked) -> None:
     @app.get("/api/trace/{trace_id}/scores", include_in_schema=False)
     async def scores(request: Request, trace_id: str) -> Response:
         """What each head is known for."""
-        return Json(await asked(request, trace_id, lambda trace: export.head_scores(trace.head_scores())))
+        return Json(await asked.long(request, trace_id, head_scores_by_layer, export.head_scores))
 
     @app.get("/api/trace/{trace_id}/compare/{other}", include_in_schema=False)
     async def compare(request: Request, trace_id: str, other: str) -> Response:
@@ -205,19 +221,22 @@ def _add_surgery(app: FastAPI, asked: _Asked) -> None:
     async def sweep(request: Request, trace_id: str) -> Response:
         body = await read_fields(request, SweepBody, MAX_BYTES)
 
-        def work(corrupted: Trace, clean: Trace) -> dict[str, Any]:
-            found = patch_each(clean, corrupted, body.answer, body.wrong, kind=body.kind, at=body.at)
-            return {
-                "kind": found.kind, "recovered": found.recovered.tolist(), "clean": found.clean,
-                "corrupted": found.corrupted,
-            }  # fmt: skip
+        def work(corrupted: Trace) -> InParts[Sweep]:
+            clean = asked.find(body.source)
+            return patch_by_layer(clean, corrupted, body.answer, body.wrong, kind=body.kind, at=body.at)
 
-        return Json(await asked.two(request, trace_id, body.source, work))
+        return Json(await asked.long(request, trace_id, work, _swept))
 
 
 def _effect(found: Any) -> dict[str, Any]:
     tables = {"before": export.next_tokens(found.before), "after": export.next_tokens(found.after)}
     return export.effect(found) | tables
+
+
+def _swept(found: Sweep) -> dict[str, Any]:
+    return {
+        "kind": found.kind, "recovered": found.recovered.tolist(), "clean": found.clean, "corrupted": found.corrupted,
+    }  # fmt: skip
 
 
 def _numbers(text: str) -> list[int] | None:

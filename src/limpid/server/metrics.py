@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -86,6 +87,12 @@ class ModelMetrics:
         """Let gauges ask for their values when they are read."""
         for name, load in loads.items():
             self._gauges[name].labels(self._model).set_function(load)
+
+    def unwatch(self) -> None:
+        """Forget those gauges: they hold on to whom they ask. What was counted stays."""
+        for gauge in self._gauges.values():
+            with contextlib.suppress(KeyError):
+                gauge.remove(self._model)
 
     def ended(self, finish: str) -> None:
         self._requests.labels(self._model, finish).inc()

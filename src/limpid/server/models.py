@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -43,8 +44,14 @@ class ServedModel(ABC):
     ) -> None:
         self.name, self.tokenizer, self.runner = name, tokenizer, runner
         self.context, self.created, self.fingerprint = context, created, fingerprint
+        self.unloaded = False
         self.facts: dict[str, Any] = {}  # what the page says of it beside its name: sizes, stage, device
         self._longest = max(len(tokenizer.token_bytes(i)) for i in range(tokenizer.vocab_size))
+
+    def unload(self) -> None:
+        """Blocking: end its answers and its thread, each told that it is gone; nothing here brings it back."""
+        self.unloaded = True
+        self.runner.stop(why=functools.partial(gone, self.name))
 
     @property
     def card(self) -> ModelCard:
@@ -78,12 +85,16 @@ class ServedModel(ABC):
     async def read(self, ids: list[int], alternatives: int) -> list[ReadToken]:
         """How probable each token of a prompt was."""
 
+    def check_speaks(self) -> None:
+        """Raise ApiError where a model's answers do not come token by token."""
+        raise bad_request(f"The model {self.name!r} does not answer token by token.", "model")
+
     def token_answer(self, ids: list[int], begun: list[int], sampling: Sampling, stop_ids: frozenset[int]) -> Answer:
         """An answer to a prompt of these ids that begins with the tokens ``begun`` and shows every token's numbers.
 
-        Raises ApiError where a model's answers do not come token by token.
+        Raises ApiError as `check_speaks` does.
         """
-        raise bad_request(f"The model {self.name!r} does not answer token by token.", "model")
+        raise NotImplementedError  # whoever speaks says how
 
     def check_length(self, text: str, param: str) -> None:
         """Raise ApiError where a text cannot fit, whatever its tokens: encoding megabytes takes seconds."""
@@ -102,17 +113,34 @@ class ServedModel(ABC):
         return prompt
 
 
+def gone(name: str) -> ApiError:
+    """410 for a model that was unloaded after the request found it."""
+    return ApiError(410, f"The model {name!r} was unloaded.", param="model", code="model_unloaded")
+
+
 class Catalogue:
     """The served models in the order they were given."""
 
     def __init__(self, models: Iterable[ServedModel] = ()) -> None:
         self._models = {model.name: model for model in models}
-        self.added = 0
+        self.added: frozenset[str] = frozenset()
 
     def add(self, model: ServedModel) -> None:
         """Offer one more."""
         self._models = self._models | {model.name: model}  # whoever walks through the old table goes on undisturbed
-        self.added += 1
+        self.added |= {model.name}
+
+    def remove(self, name: str) -> ServedModel:
+        """Offer one that was added no longer; who has it still may go on with it. Raises ApiError."""
+        model = self.find(name)
+        if name not in self.added:
+            raise ApiError(
+                409, f"The model {name!r} was named when the server was started; it stays until the server ends.",
+                param="model", code="model_stays",
+            )  # fmt: skip
+        self._models = {other: found for other, found in self._models.items() if other != name}
+        self.added -= {name}
+        return model
 
     def __iter__(self) -> Iterator[ServedModel]:
         return iter(self._models.values())

@@ -15,11 +15,12 @@ from limpid.server.embeddings import add_embeddings
 from limpid.server.errors import ApiError, bad_request
 from limpid.server.looking import add_looking
 from limpid.server.models import ServedModel
-from limpid.server.requests import Body
+from limpid.server.readers import ClassifierModel
+from limpid.server.requests import Body, ModelBody
 from limpid.server.run_pages import add_runs
 from limpid.server.state import State, read_fields, read_model_body, read_table
 from limpid.server.stepping import add_stepping
-from limpid.server.stream import Json, in_thread
+from limpid.server.stream import Json, in_thread, unless_gone
 from limpid.server.talk import PromptBody, TalkBody, talk, tell_prompt
 
 MAX_IMPORT_BYTES = 256 * 2**20
@@ -47,9 +48,20 @@ class MessageFields(Body):
     tokens: dict[str, Any] | None = None
 
 
+class ClassesBody(ModelBody):
+    """texts: one, or two of a pair, or a context and its choices."""
+
+    texts: Annotated[list[str], Field(min_length=1, max_length=33)]
+
+    def check(self) -> None:
+        if not all(self.texts):
+            raise bad_request("A text to classify is empty.", "texts", "empty_text")
+
+
 def add_own_api(app: FastAPI, state: State) -> None:
     """The routes of the page's own API."""
     _add_models(app, state)
+    _add_classes(app, state)
     _add_chats(app, state)
     add_looking(app, state)
     add_stepping(app, state)
@@ -70,6 +82,19 @@ def _add_models(app: FastAPI, state: State) -> None:
     @app.post("/api/prompt", include_in_schema=False)
     async def prompt(request: Request) -> Response:
         return await tell_prompt(*await read_model_body(state, request, PromptBody))
+
+
+def _add_classes(app: FastAPI, state: State) -> None:
+    @app.post("/api/classes", include_in_schema=False)
+    async def classes(request: Request) -> Response:
+        """The class of a text. sequences: the token ids that were read of it."""
+        model, body = await read_model_body(state, request, ClassesBody)
+        if not isinstance(model, ClassifierModel):
+            raise bad_request(f"The model {model.name!r} is no classifier.", "model")
+        sequences = await in_thread(model.sequences, body.texts)
+        found = await unless_gone(request, model.predict(body.texts))
+        shares = [{"label": label, "probability": share} for label, share in found.probabilities.items()]
+        return Json({"label": found.label, "classes": shares, "score": found.score, "sequences": sequences})
 
 
 def _facts(model: ServedModel) -> dict[str, Any]:

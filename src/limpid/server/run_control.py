@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from limpid.core.errors import LimpidError
+from limpid.server.errors import bad_request
 from limpid.server.run_folder import LOG, RunFolder
 from limpid.stages.runs import is_locked, stage_of
 from limpid.stages.sitting import read_sitting
@@ -40,16 +41,16 @@ class RunControl:
         The process must hold the run's lock, belong to this user, and be limpid's.
 
         Raises:
-            LimpidError: nothing runs there, or it is not ours to stop.
+            ApiError: nothing runs there. LimpidError: it is not ours to stop.
         """
         owner = lock_owner(run)
         if owner is None:
-            raise LimpidError(f"nothing is running in {run.name}.")
+            raise bad_request(f"nothing is running in {run.name}.", "run", "run_not_running")
         if owner == os.getpid():
             raise LimpidError(f"{run.name} is in use by this very server.")
         uid, command = _process(owner)
         if uid is None or not is_locked(run):
-            raise LimpidError(f"nothing is running in {run.name} any more.")
+            raise bad_request(f"nothing is running in {run.name} any more.", "run", "run_not_running")
         if uid != os.getuid():
             raise LimpidError(f"{run.name} is trained by another user (process {owner}); only they may stop it.")
         if not _is_limpid(command):
@@ -92,11 +93,11 @@ class RunControl:
         """Go on with a run in a process of its own, which outlives this server; what it says is kept in its folder.
 
         Raises:
-            LimpidError: it is running, or `command` knows of no way.
+            ApiError: it is running. LimpidError: `command` knows of no way.
         """
         with self._lock:
             if is_locked(run) or self._is_starting(run):
-                raise LimpidError(f"{run.name} is running already.")
+                raise bad_request(f"{run.name} is running already.", "run", "run_locked")
             arguments = self.command(run)
             if not self._folder.holds(run / LOG):
                 raise LimpidError(f"{run / LOG} leads out of the folder of runs.")

@@ -9,7 +9,8 @@ from typing import Any
 
 from limpid.checkpoint import store
 from limpid.server.errors import ApiError
-from limpid.server.run_curves import MetricsFile, MetricsShelf
+from limpid.server.run_curves import MetricsFile
+from limpid.server.run_shelf import MetricsShelf, Reading
 from limpid.stages.runs import MARKS, describe, find_runs, is_run, read_json
 from limpid.stages.sitting import FILE, read_sitting
 
@@ -54,26 +55,27 @@ class RunFolder:
         """Whether the run and all that is read of it lie within the root."""
         return all(self.holds(run / name) for name in ("", *MARKS, FILE, ".lock"))
 
-    def runs(self) -> list[dict[str, Any]]:
-        """All runs, the newest change first."""
+    def runs(self, reading: Reading) -> list[dict[str, Any]]:
+        """All runs, the newest change first; their metrics as far as they have been read."""
         found = []
         for path in find_runs(self.root):
             if not self._is_inside(path):
                 continue
             try:
-                found.append(self.about(path))
+                found.append(self.about(path, reading))
             except OSError:  # deleted while we looked
                 continue
         return sorted(found, key=lambda run: run["changed"], reverse=True)
 
-    def about(self, path: Path) -> dict[str, Any]:
+    def about(self, path: Path, reading: Reading) -> dict[str, Any]:
         """One run in plain values."""
-        metrics = self.metrics_of(path)
+        file = path / "metrics.jsonl"
+        metrics = self.metrics.about(file, reading) if self.has(file) else None
         facts = describe(path, self.root, metrics.digest if metrics else None)
         if path == self.root:
             facts["name"] = "."
         return facts | {
-            "names": metrics.names() if metrics else [],
+            "names": metrics.names if metrics else [],
             "damaged": metrics.damaged if metrics else 0,
             "line": facts["stage"] in ("demo", None) and (path / "report.html").is_file(),
             "report": self.has(path / "report.html"),
@@ -81,9 +83,9 @@ class RunFolder:
             "flops_per_token": flops_per_token(path),
         }
 
-    def metrics_of(self, path: Path) -> MetricsFile | None:
+    def metrics_of(self, path: Path, reading: Reading) -> MetricsFile | None:
         file = path / "metrics.jsonl"
-        return self.metrics.read(file) if self.has(file) else None
+        return self.metrics.read(file, reading) if self.has(file) else None
 
     def has(self, file: Path) -> bool:
         return file.is_file() and self.holds(file)

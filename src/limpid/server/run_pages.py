@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -15,14 +15,17 @@ from starlette.responses import HTMLResponse, Response
 
 from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
+from limpid.parallel.hardware import release_memory
 from limpid.server.errors import ApiError, bad_request
 from limpid.server.requests import Body
 from limpid.server.run_control import RunControl
 from limpid.server.run_curves import Axis, Window
 from limpid.server.run_folder import RunFolder, flops_per_token
+from limpid.server.run_shelf import Reading
 from limpid.server.state import State, read_fields
 from limpid.server.stream import Json, in_thread
 
+F = TypeVar("F", bound=Body)
 MAX_BYTES = 64 * 1024
 RUNS = 64
 POINTS = 2000
@@ -55,6 +58,12 @@ class RunBody(Body):
     run: Name
 
 
+class UnloadBody(Body):
+    """model: one that was loaded from the page."""
+
+    model: Name
+
+
 class LoadBody(RunBody):
     """step: of the checkpoint; the newest unless given."""
 
@@ -77,14 +86,18 @@ def add_runs(app: FastAPI, state: State) -> None:
     @app.get("/api/runs", include_in_schema=False)
     async def listing() -> Response:
         runs, ours = folder(), control()
-        found = await in_thread(runs.runs)
+        reading = Reading()
+        found = await in_thread(runs.runs, reading)
         served = {model.facts.get("run"): model.name for model in state.ready()}
         for run in found:
             path = Path(run["path"])
             run["child"] = ours.child(path)
             run["served"] = {step: served[str(store.checkpoint_path(path, step))] for step in run["checkpoints"]
                              if str(store.checkpoint_path(path, step)) in served}  # fmt: skip
-        return Json({"folder": str(runs.root.absolute()), "exists": runs.root.is_dir(), "runs": found})
+        return Json({
+            "folder": str(runs.root.absolute()), "exists": runs.root.is_dir(), "runs": found,
+            "loaded": sorted(state.ready().added), "reading": reading.progress,
+        })  # fmt: skip
 
     @app.get("/api/runs/one", include_in_schema=False)
     async def one(run: str) -> Response:
@@ -94,7 +107,9 @@ def add_runs(app: FastAPI, state: State) -> None:
     @app.post("/api/runs/curves", include_in_schema=False)
     async def curves(request: Request) -> Response:
         body = await read_fields(request, CurvesBody, MAX_BYTES)
-        return Json({"runs": await in_thread(_curves, folder(), body)})
+        reading = Reading()
+        found = await in_thread(_curves, folder(), body, reading)
+        return Json({"runs": found, "reading": reading.progress})
 
     @app.get("/api/runs/report", include_in_schema=False)
     async def report(run: str) -> Response:
@@ -104,11 +119,8 @@ def add_runs(app: FastAPI, state: State) -> None:
         return HTMLResponse(text, headers={"content-security-policy": REPORT_POLICY, "referrer-policy": "no-referrer"})
 
     async def act(request: Request, kind: type[Any]) -> tuple[Any, Path]:
-        """The body of what changes something, and the run. Only this server's own page may ask, and no other page."""
-        origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin.lower()).netloc != request.headers.get("host", "").lower():
-            raise ApiError(403, "Only this server's own page may do that.", code="origin_not_allowed")
-        body = await read_fields(request, kind, MAX_BYTES)
+        """The body of what changes something, and the run."""
+        body = await _own_body(request, kind)
         return body, folder().find(body.run)
 
     @app.post("/api/runs/stop", include_in_schema=False)
@@ -127,6 +139,26 @@ def add_runs(app: FastAPI, state: State) -> None:
         async with loading:
             return Json({"model": await _load(state, folder(), path, body)})
 
+    @app.post("/api/runs/unload", include_in_schema=False)
+    async def unload(request: Request) -> Response:
+        body = await _own_body(request, UnloadBody)
+        async with loading:
+            model = state.ready().remove(body.model)
+            ended = model.runner.live
+            await in_thread(model.unload)
+            await state.insides.forget(model.name)
+            del model
+        await in_thread(release_memory)
+        return Json({"model": body.model, "ended": ended})
+
+
+async def _own_body(request: Request, kind: type[F]) -> F:
+    """The body of what changes something: only this server's own page may ask, and no other page."""
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin.lower()).netloc != request.headers.get("host", "").lower():
+        raise ApiError(403, "Only this server's own page may do that.", code="origin_not_allowed")
+    return await read_fields(request, kind, MAX_BYTES)
+
 
 def _command(control: RunControl, path: Path) -> dict[str, Any]:
     try:
@@ -135,7 +167,7 @@ def _command(control: RunControl, path: Path) -> dict[str, Any]:
         return {"command": None, "why": str(error)}
 
 
-def _curves(folder: RunFolder, body: CurvesBody) -> dict[str, Any]:
+def _curves(folder: RunFolder, body: CurvesBody, reading: Reading) -> dict[str, Any]:
     window = Window(body.x, body.low, body.high, body.most, body.log, body.smooth)
     found: dict[str, Any] = {}
     for name in body.runs:
@@ -144,7 +176,7 @@ def _curves(folder: RunFolder, body: CurvesBody) -> dict[str, Any]:
         except ApiError:
             found[name] = None  # gone meanwhile
             continue
-        metrics = folder.metrics_of(path)
+        metrics = folder.metrics_of(path, reading)
         if metrics is None:
             found[name] = {"revision": 0, "damaged": 0, "lines": {}}
         elif body.known.get(name) != metrics.revision:
@@ -169,9 +201,9 @@ async def _load(state: State, folder: RunFolder, path: Path, body: LoadBody) -> 
             return model.name
     if state.loader is None:
         raise bad_request("This server loads no more models.")
-    if models.added >= LOADED:
+    if len(models.added) >= LOADED:
         raise bad_request(
-            f"{LOADED} checkpoints were loaded beside the first models; start the server anew for others."
+            f"{LOADED} checkpoints are loaded beside the first models; unload one to make room.", code="too_many_loaded"
         )
     base = "-".join(part for part in [*body.run.split("/"), str(step)] if part != ".").replace(" ", "-")[:120]
     name = _free(base, {model.name for model in models})

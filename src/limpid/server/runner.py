@@ -44,6 +44,7 @@ class Runner(ABC):
         self._calls = 0  # computations that somebody waits for
         self._nearly = 0  # requests that will be submitted in a moment
         self._refuses = self._closed = False
+        self._why: Callable[[], ApiError] = _stopping  # what is told once nothing new is taken
         self._heard: list[tuple[Answer, Piece]] = []
         metrics.watch(
             requests_running=lambda: len(self._running),
@@ -81,7 +82,7 @@ class Runner(ABC):
             raise bad_request(f"The request asks for {len(answers)} answers; this server takes {room} at once.")
         with self._wake:
             if self._refuses:
-                raise unavailable("The server is stopping; it takes nothing new.")
+                raise self._why()
             if len(self._waiting) + len(self._running) + len(answers) > room:
                 raise too_busy(f"{len(self._waiting)} answers are waiting already; try again in a moment.")
             reply = Reply(answers, self.cancel, pause=pause)
@@ -105,7 +106,7 @@ class Runner(ABC):
         future: asyncio.Future[T] = self._loop.create_future()
         with self._wake:
             if self._closed:
-                raise _stopping()
+                raise self._why()
             if len(self._jobs) >= max(1, self.queue):
                 raise too_busy(f"{len(self._jobs)} computations are waiting already; try again in a moment.")
             self._jobs.append((future, work))
@@ -120,11 +121,11 @@ class Runner(ABC):
         """From now on nothing new is taken; what is there goes on."""
         self._refuses = True
 
-    def stop(self, seconds: float = 5.0) -> None:
-        """End everything: open answers hear that the server stops."""
-        self._refuses = True
+    def stop(self, seconds: float = 5.0, why: Callable[[], ApiError] | None = None) -> None:
+        """End everything: open answers, and whoever comes later, hear that the server stops, or else ``why``."""
         with self._wake:
-            self._closed = True
+            self._why = why or self._why
+            self._refuses = self._closed = True
             self._wake.notify()
         self._thread.join(seconds)
 
@@ -177,11 +178,13 @@ class Runner(ABC):
         while self._turn():
             self._send()
         with self._wake:
-            self._fail([*self._waiting, *self._running], _stopping())
+            self._fail([*self._waiting, *self._running], self._why())
             self._waiting.clear()
             self._running.clear()
             for future, _ in self._jobs:
-                self._tell(_settle, future, None, _stopping())
+                self._tell(_settle, future, None, self._why())
+            self._jobs.clear()
+        self.metrics.unwatch()
         self._send()
 
     def _turn(self) -> bool:

@@ -131,6 +131,7 @@ class _Answering:
     """One answer on its way to the page."""
 
     def __init__(self, model: ServedModel, body: TalkBody) -> None:
+        model.check_speaks()
         tokenizer = model.tokenizer
         if body.messages is not None and not tokenizer.can_chat:
             raise bad_request("This model's vocabulary has no marks for a conversation; give it a text to go on with.")

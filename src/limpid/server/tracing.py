@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from limpid.inference.translator import Translator
-from limpid.inspection.anatomy import anatomy
 from limpid.inspection.export import next_tokens
 from limpid.inspection.trace import Trace, trace
 from limpid.models.count import parameters
@@ -15,6 +14,7 @@ from limpid.models.encoder_decoder import EncoderDecoder
 from limpid.server.errors import bad_request
 from limpid.server.insides import BUDGET, Insides, Subject, Taken
 from limpid.server.models import ServedModel
+from limpid.server.readers import ClassifierModel
 from limpid.server.requests import ChatMessage, ModelBody
 from limpid.text.tokenizer import Tokenizer
 
@@ -56,6 +56,11 @@ def _traced(subject: Subject, body: TraceBody) -> Trace:
         return Translator(model, tokenizer).trace(given or "", body.target, budget=BUDGET)
     if body.target is not None:
         raise bad_request(f"{served.name!r} reads one text; a 'target' is for a translator.", "target")
+    if isinstance(served, ClassifierModel):
+        if body.messages is not None or body.answer:
+            raise bad_request("A classifier reads a 'text', or the 'ids' of what it read.", "messages")
+        ids = served.sequences([body.text], "single")[0] if body.text else body.ids
+        return trace(model, ids or "", tokenizer, budget=BUDGET)
     if body.messages is not None:
         if not tokenizer.can_chat:
             raise bad_request("This model's vocabulary has no marks for a conversation; give it a 'text'.", "messages")
@@ -73,8 +78,9 @@ def described(taken: Taken, count: int = 20) -> dict[str, Any]:
     found, served = taken.trace, taken.served
     config: Any = found.subject.model.config
     return {
-        "id": taken.id, "model": served.name, "fingerprint": served.fingerprint, "run": served.facts["run"],
-        "device": served.facts["device"], "parameters": parameters(found.subject.model),
+        "id": taken.id, "model": served.name, "kind": served.kind, "fingerprint": served.fingerprint,
+        "run": served.facts["run"], "device": served.facts["device"],
+        "parameters": parameters(found.subject.model),
         "stacks": [
             {"name": stack.name, "tokens": _tokens(found, stack), "n_layer": len(stack), "kinds": stack.kinds(),
              "n_head": stack.heads(), "reads": stack.reads.name if stack.reads else None}
@@ -83,16 +89,17 @@ def described(taken: Taken, count: int = 20) -> dict[str, Any]:
         "main": found.main.name, "n_layer": found.n_layer, "n_head": found.n_head, "d_model": config.d_model,
         "vocab_size": found.subject.vocabulary, "context": config.context,
         "names": {name: list(shape) for name, shape in found.names().items()},
-        "parts": anatomy(found), "next": next_tokens(found.next_tokens(count)),
+        "next": next_tokens(found.next_tokens(count)),
     }  # fmt: skip
 
 
 def _tokens(found: Trace, stack: Any) -> list[dict[str, Any]]:
     """label: as it can be read; character: that of which its bytes are a part, and whether it completes it."""
     special = special_ids(found.tokenizer)
+    spelt = found.subject.vocabulary if found.tokenizer is None else found.tokenizer.vocab_size
     return [
         {"id": token.token_id, "bytes": token.raw.hex(), "label": token.label, "character": token.character,
-         "completes": token.completes, "special": token.token_id in special}
+         "completes": token.completes, "special": token.token_id in special or token.token_id >= spelt}
         for token in found.tokens_of(stack)
     ]  # fmt: skip
 

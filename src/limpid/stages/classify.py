@@ -32,6 +32,7 @@ from limpid.parallel.environment import World, pick_device
 from limpid.parallel.hardware import compute_dtype, keep_memory
 from limpid.stages.classify_report import write_report
 from limpid.stages.events import Event
+from limpid.stages.load import weights_of
 from limpid.stages.recipe import ClassifySection, Recipe
 from limpid.stages.training_run import Job, prepare_model, train_stage
 from limpid.text.task_inputs import with_task_tokens
@@ -185,11 +186,7 @@ def load_classifier(run: Path, *, device: str = "auto", dtype: str = "auto") -> 
     """The classifier that a run made: of its checkpoints the best one where the run is finished, else the newest."""
     keep_memory()
     where = torch.device(pick_device(device))
-    path = store.find(run)
-    best = store.state_of(path).get("best", {}).get("step")
-    if path != run and best is not None:
-        path = store.checkpoint_path(path.parent.parent, best)
-    checkpoint = store.read(path, TaskModel)
+    checkpoint = store.read(weights_of(run), TaskModel)
     return Classifier(checkpoint.model.to(where).eval(), checkpoint.tokenizer, compute_dtype(dtype, where))
 
 

@@ -74,15 +74,29 @@ def drafter(draft: str | PathLike[str], tokenizer: Tokenizer, device: torch.devi
     return DraftModel(model, fastest_forward(model), tokenizer.vocab_size)
 
 
+def weights_of(path: Path) -> Path:
+    """What to read of a run: a translator's best weights, a finished classifier's best by validation, else its newest.
+
+    Raises:
+        LimpidError: nothing there.
+    """
+    run = path / "seq2seq" if (path / "seq2seq").is_dir() else path
+    if (run / BEST / "checksums.json").is_file():
+        return run / BEST
+    newest = store.find(run)
+    state = store.state_of(newest)
+    if newest == run or state.get("stage") != "classify" or "best" not in state:
+        return newest
+    return store.checkpoint_path(newest.parent.parent, state["best"]["step"])
+
+
 def load_subject(path: Path, *, device: str = "auto") -> tuple[Model, Tokenizer]:
     """The model of a run and its tokenizer, to be looked into: a decoder, an encoder or an encoder-decoder, float32.
 
     Raises:
         LimpidError: nothing there, damaged, or a model that no trace can be taken of.
     """
-    run = path / "seq2seq" if (path / "seq2seq").is_dir() else path
-    best = run / BEST
-    checkpoint = store.read(best if (best / "checksums.json").is_file() else run, Model)
+    checkpoint = store.read(weights_of(path), Model)
     if isinstance(checkpoint.model, TaskModel):
         raise LimpidError(f"{path} is a classifier, whose answer no trace explains yet; inspect what it was made from.")
     return checkpoint.model.to(pick_device(device)).eval(), checkpoint.tokenizer
@@ -122,9 +136,7 @@ def load_tables(path: Path) -> Tables:
         except (OSError, KeyError, SafetensorError) as error:
             raise LimpidError(f"{file} holds no word vectors: {error}") from None
         return Tables(file, Tokenizer.load(file.parent / "tokenizer.json"), {"input": table}, None)
-    run = path / "seq2seq" if (path / "seq2seq").is_dir() else path
-    best = run / BEST
-    checkpoint = store.read(best if (best / "checksums.json").is_file() else run, Model)
+    checkpoint = store.read(weights_of(path), Model)
     whole = checkpoint.model
     model: Any = whole.backbone if isinstance(whole, TaskModel) else whole
     rows = {"input": model.embedding.weight.detach().float().numpy()}

@@ -112,7 +112,7 @@ const sameTokens = (one, other) => JSON.stringify(one.facts.stacks.map((s) => [s
 export function told(failure, again) {
   if (!(failure instanceof Failure)) throw failure;
   if (failure.status === 401) return;
-  const long = failure.code === "context_length_exceeded" && /has ([\d,]+) tokens.* at most ([\d,]+)/.exec(failure.message);
+  const long = failure.code === "context_length_exceeded" && /has ([\d,]+) tokens.* at most ([\d,]+)/.exec(failure.words);
   if (long) {
     const [n, context] = long.slice(1).map((digits) => Number(digits.replaceAll(",", "")));
     trouble.value = { key: "attention.tooLong", values: { count: n, context, n: n - context } };

@@ -2,8 +2,8 @@
 import { useEffect } from "preact/hooks";
 import { html } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
-import { go, route } from "../lib/route.js";
-import { speakers } from "../lib/server.js";
+import { address, go, route } from "../lib/route.js";
+import { readers, speakers, walkers } from "../lib/server.js";
 import { IconButton } from "../parts/icons.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
@@ -18,7 +18,7 @@ export function ChatPage() {
   useEffect(() => { follow(); }, [route.value.page, route.value.part]);
   useEffect(() => { addEventListener("keydown", shortcuts); return () => removeEventListener("keydown", shortcuts); }, []);
   if (!chat.value) return html`<main id="main" tabindex="-1"></main>`;
-  if (!speakers().length) return html`<main id="main" class="wait" tabindex="-1"><p>${t("noSpeaker")}</p></main>`;
+  if (!speakers().length) return html`<${Silent} />`;
   return html`<div class="chat-page">
     <${History} />
     <main id="main" class="talk" tabindex="-1" aria-label=${t("chat")}>
@@ -29,6 +29,14 @@ export function ChatPage() {
     <${Panel} />
     <${Spoken} />
   </div>`;
+}
+
+/** None of the models speaks: which they are, where they can be seen, and what to serve instead. */
+function Silent() {
+  const all = readers(), pages = all.length ? ["reading", "attention", ...(walkers().length ? ["steps"] : []), "embeddings"] : [];
+  return html`<main id="main" class="wait" tabindex="-1">${all.map((one) => html`<p key=${one.name}>${t(`silent.${one.kind}`, { model: one.name })}</p>`)}
+    ${pages.length > 0 && html`<p class="acts">${pages.map((name) => html`<a key=${name} class="plain" href=${address(name)}>${t(name)}</a>`)}</p>`}
+    <p class=${all.length ? "soft" : ""}>${t(all.length ? "noSpeaker.serve" : "noSpeaker")}</p></main>`;
 }
 
 function shortcuts(event) {

@@ -6,14 +6,23 @@ import { go } from "../lib/route.js";
 import { loadServer, model, server, speakers } from "../lib/server.js";
 import { path } from "../lib/tree.js";
 import { add, chat, live, loadTokens, message, newId, picked, saveChat, saveMessage, shape, touch, trouble } from "./store.js";
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 
 /** For who listens instead of looking: said when an answer begins and when it ends. */
 export const spoken = signal("");
 
+const seen = new Set();
+/** The models of this chat that answered since the page was opened and are gone: said once, when they go. */
+effect(() => {
+  const there = new Set(speakers().map((one) => one.name)), own = chat.value?.settings;
+  for (const name of there) seen.add(name);
+  const left = own ? [own.model, own.rival].find((name) => seen.has(name) && !there.has(name)) : null;
+  if (left) { seen.delete(left); trouble.value = { key: "modelGone", values: { model: left } }; }
+});
+const speaker = (name) => speakers().find((one) => one.name === name);
 /** The model that answers: the one chosen, while it is there. */
-export const answering = () => model(chat.value.settings.model) ?? (chat.value.settings.mode === "chat" ? speakers().find((one) => one.can_chat) : null) ?? speakers()[0];
-export const rival = () => { const one = model(chat.value.settings.rival); return one && one.name !== answering()?.name ? one : null; };
+export const answering = () => speaker(chat.value.settings.model) ?? (chat.value.settings.mode === "chat" ? speakers().find((one) => one.can_chat) : null) ?? speakers()[0];
+export const rival = () => { const one = speaker(chat.value.settings.rival); return one && one.name !== answering()?.name ? one : null; };
 
 /** Say something: a turn of the conversation, or more of the text. */
 export function send(text) {
@@ -158,7 +167,7 @@ function complain(node, failure) {
   node.about.finish = "broken";
   node.about.error = failure.message || null;
   const empty = !node.tokens.length;
-  if (failure.code === "model_not_found") loadServer();
+  if (failure.code === "model_not_found" || failure.code === "model_unloaded") loadServer();
   const key = failure.status === 0 ? (empty ? "noServer" : "brokeOff") : null;
   const mended = failure.status === 0 || failure.status === 429 || failure.status >= 500; // else asking again changes nothing
   trouble.value = { key, text: failure.message, again: mended ? () => { trouble.value = null; resume(node); } : undefined };

@@ -1,6 +1,7 @@
 // The Python that prints what each view shows.
 import { html } from "../lib/html.js";
-import { CodeButton, python } from "../parts/code.js";
+import { python } from "../lib/opening.js";
+import { CodeButton } from "../parts/code.js";
 import { facts, state, table } from "./store.js";
 
 const open = () => `from pathlib import Path

@@ -19,7 +19,6 @@ export const words = {
     "attention.key": "Token", "attention.weight": "Weight", "attention.where": "Where {token} looks", "attention.whoLooks": "Who looks at {token}", "attention.rest": ["{n} other token has {sum} together.", "{n} other tokens have {sum} together."],
     "attention.headsOf": "Heads of layer {layer}", "attention.toggle": "Double click: only this one", "attention.all": "all", "attention.one": "only one",
     "attention.neuron.what": ["{from} holds its query vector against the key of the {n} token it may see.", "{from} holds its query vector against the keys of the {n} tokens it may see; those with the most weight stand here."], "attention.neuron.query": "Query vector of {from}", "attention.neuron.keys": "Keys, products and weights", "attention.neuron.keyOf": "Key vector of {to}", "attention.neuron.productOf": "Query times key of {to}, number by number", "attention.neuron.worked": "{from} to {to}, worked out", "attention.neuron.all": ["The {n} number", "All {n} numbers"],
-    "attention.code": "The same number in Python", "attention.codeWhat": "It prints what is pinned: the number of the cell, or the row.",
     "attention.keys.heads": "Over the heads: from head to head", "attention.keys.enter": "Into the opened head", "attention.keys.cell": "In the matrix: from cell to cell", "attention.keys.zoom": "Larger, smaller cells", "attention.keys.back": "Let go of the pinned cell", "attention.keys.text": "To the text",
   },
   zh: {
@@ -41,7 +40,6 @@ export const words = {
     "attention.key": "词元", "attention.weight": "权重", "attention.where": "{token} 在看哪里", "attention.whoLooks": "谁在看 {token}", "attention.rest": "其余 {n} 个词元合计 {sum}。",
     "attention.headsOf": "第 {layer} 层的头", "attention.toggle": "双击：只看这一个", "attention.all": "全部", "attention.one": "只看一个",
     "attention.neuron.what": "{from} 用它的查询向量，与它能看到的 {n} 个词元的键向量逐一相乘；这里列出权重最大的几个。", "attention.neuron.query": "{from} 的查询向量", "attention.neuron.keys": "键、乘积与权重", "attention.neuron.keyOf": "{to} 的键向量", "attention.neuron.productOf": "查询与 {to} 的键逐个相乘", "attention.neuron.worked": "{from} 到 {to}，逐步计算", "attention.neuron.all": "全部 {n} 个数",
-    "attention.code": "用 Python 得到同一个数", "attention.codeWhat": "它打印固定住的内容：那个格子的数，或那一行。",
     "attention.keys.heads": "在各个头上：逐个移动", "attention.keys.enter": "进入打开的头", "attention.keys.cell": "在矩阵里：逐格移动", "attention.keys.zoom": "放大、缩小格子", "attention.keys.back": "放开固定的格子", "attention.keys.text": "回到文字",
   },
 };

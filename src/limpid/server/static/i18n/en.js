@@ -1,7 +1,7 @@
 // What the pages say in English. A pair is [for one, for any other number].
 export const en = {
   code: "en",
-  skip: "Skip to the content", pages: "Pages", chat: "Chat", attention: "Attention", steps: "Step by step", embeddings: "Embeddings", runs: "Runs", playground: "Playground", perceptron: "Perceptron", lessons: "Lessons", close: "Close", retry: "Try again", loading: "Reaching the server …", noServer: "The server cannot be reached. What is on this page stays.",
+  skip: "Skip to the content", pages: "Pages", chat: "Chat", reading: "Reading", attention: "Attention", steps: "Step by step", embeddings: "Embeddings", runs: "Runs", playground: "Playground", perceptron: "Perceptron", lessons: "Lessons", close: "Close", retry: "Try again", loading: "Reaching the server …", noServer: "The server cannot be reached. What is on this page stays.",
   "theme.auto": "Theme: as the system", "theme.light": "Theme: light", "theme.dark": "Theme: dark",
   "key.title": "This server asks for a key", "key.why": "Whoever started it set one. It stays in this tab and goes nowhere but to this server.", "key.label": "API key", "key.go": "Go on",
   shortcuts: "Keys", about: "limpid {version}. Everything on this page is computed on this machine.",
@@ -14,13 +14,14 @@ export const en = {
 
   messages: "Messages", toEnd: "To the newest", earlierMessages: ["{n} earlier message", "{n} earlier messages"], you: "You", yourText: "Your text", answerOf: "Answer of {model}", tokensOf: ["Answer of {n} token; arrow keys walk through it", "Answer of {n} tokens; arrow keys walk through them"], answering: "The model is answering.",
   edit: "Edit", askAgain: "Ask again", cancel: "Cancel", again: "Another answer", continue: "Continue", stop: "Stop", copy: "Copy", copied: "Copied", source: "As written, without markdown", branches: "Branches", earlier: "Earlier branch", later: "Later branch",
-  forked: "forked", broken: "The answer broke off here.", noAnswer: "No answer came.", saidNothing: "It ended at once, without a word.", brokeOff: "The connection ended in the middle of the answer. What came stays; “Try again” goes on from exactly there.", replaced: "{model} was replaced by other weights while this page was open. New answers are the new model's.",
+  forked: "forked", broken: "The answer broke off here.", noAnswer: "No answer came.", saidNothing: "It ended at once, without a word.", brokeOff: "The connection ended in the middle of the answer. What came stays; “Try again” goes on from exactly there.", modelGone: "{model} was unloaded and answers no longer. Choose another model below; what was said stays.", replaced: "{model} was replaced by other weights while this page was open. New answers are the new model's.",
   dropped: ["The oldest message no longer fits the model's {context} tokens and was left out.", "The {n} oldest messages no longer fit the model's {context} tokens and were left out."],
   pace: "{pace} tokens/s", contextUsed: "{used} of {context} tokens of context", keepAnswer: "Go on with this one", keptAnswer: "Going on with this one",
   template: "What the model reads", "template.title": "What the model reads", "template.what": ["{n} token of {context}, exactly as it goes in; control tokens are marked.", "{n} tokens of {context}, exactly as they go in; control tokens are marked."],
   "stage.pretrain": "pretrained", "stage.sft": "fine-tuned", "stage.grpo": "RL", "stage.ppo": "RL", "stage.dpo": "preferences", "stage.import": "imported",
 
   say: "Say something", sayText: "Write the beginning of a text", send: "Send", mode: "Mode", "mode.chat": "Chat", "mode.text": "Text", model: "Model", rival: "A second model beside it", alone: "alone", beside: "beside {model}",
+  "silent.encoder": "{model} is an encoder: it fills hidden tokens in and generates no text.", "silent.classifier": "{model} is a classifier: it sorts texts and generates no text.", "noSpeaker.serve": "To chat, serve a language model: limpid serve runs/demo",
   noSpeaker: "None of the models served here answers token by token. Serve a language model: limpid serve runs/demo",
   welcome: "Talk with a model, and look inside", "welcome.what": "Every token of its answers is tinted by how sure the model was. Choose one, and see what else it could have said; choose another, and it goes on from there.",
   "welcome.text": "Begin a text; the model goes on", "welcome.textWhat": "No roles and no template: it sees your words and continues them, one token at a time.",

@@ -1,7 +1,7 @@
 // 页面上的中文。
 export const zh = {
   code: "zh",
-  skip: "跳到正文", pages: "页面", chat: "对话", attention: "注意力", steps: "逐步计算", embeddings: "嵌入", runs: "训练", playground: "游乐场", perceptron: "感知机", lessons: "课程", close: "关闭", retry: "重试", loading: "正在连接服务器……", noServer: "连不上服务器。页面上的内容不会丢失。",
+  skip: "跳到正文", pages: "页面", chat: "对话", reading: "读与填", attention: "注意力", steps: "逐步计算", embeddings: "嵌入", runs: "训练", playground: "游乐场", perceptron: "感知机", lessons: "课程", close: "关闭", retry: "重试", loading: "正在连接服务器……", noServer: "连不上服务器。页面上的内容不会丢失。",
   "theme.auto": "配色：跟随系统", "theme.light": "配色：浅色", "theme.dark": "配色：深色",
   "key.title": "这台服务器需要密钥", "key.why": "密钥由启动服务器的人设定。它只留在这个标签页里，也只发给这台服务器。", "key.label": "API 密钥", "key.go": "继续",
   shortcuts: "快捷键", about: "limpid {version}。这一页上的一切都在本机计算。",
@@ -14,13 +14,14 @@ export const zh = {
 
   messages: "消息", toEnd: "回到最新", earlierMessages: "更早的 {n} 条消息", you: "你", yourText: "你的文字", answerOf: "{model} 的回答", tokensOf: "回答，共 {n} 个词元；用方向键逐个查看", answering: "模型正在回答。",
   edit: "编辑", askAgain: "重新提问", cancel: "取消", again: "换一个回答", continue: "继续", stop: "停止", copy: "复制", copied: "已复制", source: "显示原文，不排版", branches: "分支", earlier: "上一个分支", later: "下一个分支",
-  forked: "分叉", broken: "回答在这里中断了。", noAnswer: "没有收到回答。", saidNothing: "它什么也没说就结束了。", brokeOff: "回答到一半时连接断开了。已收到的文字都在；点“重试”会从断开处一字不差地接着写。", replaced: "页面打开期间，{model} 换成了另一份权重。之后的回答来自新模型。",
+  forked: "分叉", broken: "回答在这里中断了。", noAnswer: "没有收到回答。", saidNothing: "它什么也没说就结束了。", brokeOff: "回答到一半时连接断开了。已收到的文字都在；点“重试”会从断开处一字不差地接着写。", modelGone: "{model} 已被卸下，不再作答。请在下面另选一个模型；说过的话都还在。", replaced: "页面打开期间，{model} 换成了另一份权重。之后的回答来自新模型。",
   dropped: "最早的 {n} 条消息超出了模型 {context} 个词元的上下文，没有再读入。",
   pace: "{pace} 词元/秒", contextUsed: "上下文用了 {used} / {context} 个词元", keepAnswer: "用这个回答继续", keptAnswer: "正用这个回答继续",
   template: "模型读到的内容", "template.title": "模型读到的内容", "template.what": "共 {n} 个词元（上限 {context}），与送入模型的完全一致；控制词元已标出。",
   "stage.pretrain": "预训练", "stage.sft": "微调", "stage.grpo": "强化学习", "stage.ppo": "强化学习", "stage.dpo": "偏好优化", "stage.import": "导入",
 
   say: "说点什么", sayText: "写下开头", send: "发送", mode: "方式", "mode.chat": "对话", "mode.text": "续写", model: "模型", rival: "并排的第二个模型", alone: "单独", beside: "并排 {model}",
+  "silent.encoder": "{model} 是编码器：它填出被遮住的词元，不生成文字。", "silent.classifier": "{model} 是分类器：它给文字分类，不生成文字。", "noSpeaker.serve": "要对话，请启动一个语言模型：limpid serve runs/demo",
   noSpeaker: "这里的模型都不能逐词元作答。请启动一个语言模型：limpid serve runs/demo",
   welcome: "和模型说话，看清它在想什么", "welcome.what": "回答里的每个词元都按模型的把握着色。点一个，看它本来还可能说什么；换一个，它就从那里接着写下去。",
   "welcome.text": "你写开头，模型接着写", "welcome.textWhat": "没有角色，也没有模板：它只看到你写的字，然后一个词元一个词元地续写。",
@@ -42,4 +43,5 @@ export const zh = {
 
   parameters: "参数", layersHeads: "层 × 头", context: "上下文", vocabulary: "词表", tokens: "{n} 个词元", system: "系统提示", systemNone: "无", drawing: "词元怎样抽取", offWord: "关", seed: "随机种子", random: "随机", maxTokens: "最多词元", untilEnd: "直到结束", stops: "遇到这些就停", stopsNone: "每行一个", reset: "恢复默认",
   "dial.temperature": "温度", "dial.temperature.what": "0 只取概率最大的词元；大于 1 时，冷门的更容易出现。", "dial.top_k": "Top-k", "dial.top_k.what": "只在概率最大的 k 个里选。", "dial.top_p": "Top-p", "dial.top_p.what": "概率加起来够这么多的最少几个。", "dial.min_p": "Min-p", "dial.min_p.what": "概率至少是最大者的这个比例。", "dial.repetition_penalty": "重复惩罚", "dial.repetition_penalty.what": "出现过的词元，分数除以它。", "dial.frequency_penalty": "频率惩罚", "dial.frequency_penalty.what": "回答里每出现一次就扣这么多。", "dial.presence_penalty": "存在惩罚", "dial.presence_penalty.what": "只要出现过就扣一次。",
+  "failure.context_length_exceeded": "文字太长，超出了模型的上下文：", "failure.empty_text": "文字是空的，请至少写一个字。", "failure.rate_limit_exceeded": "排队已满，请稍等再试。", "failure.service_unavailable": "服务器正在载入模型或正在停止，请稍后再试。", "failure.model_not_found": "这里没有这个模型，它可能已被卸下：", "failure.model_unloaded": "这个模型已被卸下，不再作答。", "failure.model_replaced": "这个模型的检查点已被换掉或移走，无法打开，请重启服务器：", "failure.model_stays": "这个模型是启动服务器时指定的，不能卸下。", "failure.model_does_not_generate": "这个模型只读文字，不生成文字。", "failure.checkpoint_gone": "检查点已经不在了：", "failure.checkpoint_not_found": "没有这个检查点：", "failure.run_not_found": "没有这次训练，可能已被移走：", "failure.run_locked": "这次训练正在进行。", "failure.run_not_running": "这里没有正在进行的训练。", "failure.report_not_found": "这次训练没有报告。", "failure.too_many_loaded": "载入的检查点已经够多，请先卸下一个。", "failure.no_memory": "内存不够：", "failure.trace_gone": "这次计算的结果已不再保留，请重新打开。", "failure.no_tokens": "这条回答的词元没有保留。", "failure.chat_not_found": "没有这个对话，可能已被删除。", "failure.history_off": "这个服务器不保存对话。", "failure.runs_off": "这个服务器不显示训练。", "failure.request_too_large": "发送的内容太大：", "failure.request_timeout": "发送得太慢，服务器不再等待。", "failure.headers_too_large": "请求头太大。", "failure.unsupported_media_type": "服务器读不了这种格式：", "failure.invalid_api_key": "密钥不对。", "failure.host_not_allowed": "不能用这个地址访问服务器：", "failure.origin_not_allowed": "只有这个服务器自己的页面可以这样做。", "failure.too_few_points": "符合的词元太少，一张图至少需要三个。", "failure.unknown_url": "没有这个地址：", "failure.method_not_allowed": "这个地址不接受这种请求：", "failure.ours": "服务器出错了：", "failure.yours": "服务器不接受这个请求：",
 };

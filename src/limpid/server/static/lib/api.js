@@ -1,12 +1,14 @@
 // Asking the server: JSON, and streams of records.
 import { signal } from "@preact/signals";
+import { translated } from "./failures.js";
 
 /** Whether the server wants a key that we lack: the shell asks for it. */
 export const keyWanted = signal(false);
 
-/** What went wrong, in the server's own words; status 0: it could not be reached. */
+/** What went wrong. message: in the reader's language; words: the server's own; status 0: it could not be reached. */
 export class Failure extends Error {
-  constructor(status, message, code) { super(message); this.status = status; this.code = code; }
+  constructor(status, words, code) { super(); this.status = status; this.words = words; this.code = code; }
+  get message() { return translated(this.code, this.status, this.words); }
 }
 
 /** The key that this tab knows, or null. */

@@ -22,6 +22,9 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (_, name) => (typeof values[name] === "number" ? number(values[name]) : values[name] ?? ""));
 }
 
+/** Whether the reader's language has a text of this key. */
+export const has = (key) => key in tables[language.value];
+
 /** A whole number, or one with few digits, as the language groups it. */
 export function number(value, digits = 0) {
   const name = `${language.value}.${digits}`;

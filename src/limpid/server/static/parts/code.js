@@ -19,6 +19,3 @@ export function CodeButton({ code, label = "" }) {
       <p><button type="button" class="plain" onClick=${copy}><${Icon} name="copy" />${t(copied ? "copied" : "copy")}</button></p>
     <//>`}`;
 }
-
-/** A Python string. */
-export const python = (text) => JSON.stringify(String(text)).replace(/[\u007f-\uffff]/g, (c) => (/[\ud800-\udfff]/.test(c) ? c : c < "\u00a0" ? `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}` : c));

@@ -1,15 +1,21 @@
 // The pages that there are, in the order of the bar. A page's code, words and style come when it is first shown.
 import { signal } from "@preact/signals";
+import { readers } from "../lib/server.js";
 
 /**
  * A page by the name in its address. title: a key of i18n/en.js. load: its component. sheets: of css/, beside those of
- * index.html. menu: it has a column at the left. keys: what they do there, [key, text's key].
- * @type {Record<string, {title: string, load: () => Promise<any>, sheets?: string[], menu?: boolean, keys?: [string, string][]}>}
+ * index.html. menu: it has a column at the left. listed: whether the bar names it here; it does where this is not said.
+ * keys: what they do there, [key, text's key].
+ * @type {Record<string, {title: string, load: () => Promise<any>, sheets?: string[], menu?: boolean, listed?: () => boolean, keys?: [string, string][]}>}
  */
 export const PAGES = {
   chat: {
     title: "chat", load: () => import("../chat/page.js").then((m) => m.ChatPage), menu: true,
     keys: [["/", "keys.say"], ["Enter", "keys.send"], ["Shift+Enter", "keys.line"], ["Esc", "keys.stop"], ["Alt+N", "keys.new"], ["← →", "keys.token"], ["↑ ↓", "keys.alternative"], ["Enter", "keys.fork"], ["Alt+I", "keys.panel"]],
+  },
+  reading: {
+    title: "reading", load: () => import("../reading/page.js").then((m) => m.ReadingPage), sheets: ["reading"], listed: () => readers().length > 0,
+    keys: [["/", "reading.keys.text"], ["← →", "reading.keys.token"], ["Enter", "reading.keys.hide"]],
   },
   attention: {
     title: "attention", load: () => import("../attention/page.js").then((m) => m.AttentionPage), sheets: ["attention"],

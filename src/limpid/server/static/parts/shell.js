@@ -46,7 +46,7 @@ function Pages({ current }) {
   const close = (event) => { if (event.type === "keydown" ? event.key === "Escape" : !event.currentTarget.contains(event.relatedTarget)) setOpen(false); };
   return html`<nav aria-label=${t("pages")} onKeyDown=${close} onFocusOut=${close}>
     <button type="button" class="pages-open" aria-expanded=${open} aria-controls="pages-list" onClick=${() => setOpen(!open)}>${t(PAGES[current].title)}<${Icon} name="more" /></button>
-    <div id="pages-list" class=${open ? "open" : ""}>${Object.entries(PAGES).map(([name, one]) =>
+    <div id="pages-list" class=${open ? "open" : ""}>${Object.entries(PAGES).filter(([, one]) => one.listed?.() ?? true).map(([name, one]) =>
       html`<a href=${address(name)} aria-current=${name === current ? "page" : undefined} onClick=${() => setOpen(false)}>${t(one.title)}</a>`)}</div>
   </nav>`;
 }

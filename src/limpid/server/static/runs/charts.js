@@ -1,18 +1,23 @@
 // All drawings of the chosen runs, and how they are drawn.
 import { useMemo, useRef } from "preact/hooks";
 import { html } from "../lib/html.js";
+import { percent } from "../lib/format.js";
 import { t } from "../lib/i18n.js";
-import { CodeButton, python } from "../parts/code.js";
+import { python } from "../lib/opening.js";
+import { CodeButton } from "../parts/code.js";
 import { savePicture, saveTable } from "../lib/save.js";
 import { Chart, figure } from "./chart.js";
 import { isHeldOut, lineName, panels } from "./panels.js";
-import { AXES, curves, list, run, set, state } from "./store.js";
+import { AXES, curves, list, reading, run, set, state } from "./store.js";
+
+const MANY = 8; // of more runs than these only the moving mean is drawn: their values would cover one another
 
 export function Charts() {
   const { chosen } = state.value, names = new Set(chosen.flatMap((name) => Object.keys(curves.value[name]?.lines ?? {})));
   const found = panels(names), damaged = chosen.filter((name) => curves.value[name]?.damaged), gone = chosen.filter((name) => curves.value[name] === null);
   return html`<section class="charts" aria-label=${t("runs.curves")}>
     <${Tools} />
+    ${reading.value && html`<p class="runs-reading soft" role="status"><label>${t("runs.reading", { share: percent(reading.value.done / reading.value.total) })} <progress max=${reading.value.total} value=${reading.value.done}></progress></label></p>`}
     ${gone.map((name) => html`<p key=${name} class="soft" role="status">${t("runs.gone", { run: name })}</p>`)}
     ${damaged.map((name) => html`<p key=${name} class="soft" role="status">${t("runs.damaged", { n: curves.value[name].damaged, run: name })}</p>`)}
     ${!found.length ? html`<p class="soft runs-none">${t(chosen.some((name) => curves.value[name] === undefined) ? "loading" : chosen.some((name) => run(name)?.state === "running") ? "runs.soon" : "runs.noCurves")}</p>` : html`<div class="chart-grid">${found.map((panel) => html`<${Panel} key=${panel.id} panel=${panel} />`)}</div>`}
@@ -40,7 +45,7 @@ function Panel({ panel }) {
     const label = [chosen.length > 1 ? name : "", panel.names.length > 1 ? (isHeldOut(one) ? (panel.id === "right" ? lineName(one) : t("runs.heldOut")) : t("runs.training")) : ""].filter(Boolean).join(", ") || t("runs.value");
     const many = panel.names.filter((other) => curves.value[name]?.lines?.[other]).length > 1 && (alone || chosen.length === 1);
     const colour = many ? panel.names.indexOf(one) : place;
-    return line.smooth ? [{ label, place: colour, faint: true, x: line.x, y: line.y }, { label, place: colour, x: line.smooth.x, y: line.smooth.y }] : [{ label, place: colour, held: isHeldOut(one), x: line.x, y: line.y }];
+    return line.smooth ? [...(chosen.length > MANY ? [] : [{ label, place: colour, faint: true, x: line.x, y: line.y }]), { label, place: colour, x: line.smooth.x, y: line.smooth.y }] : [{ label, place: colour, held: isHeldOut(one), x: line.x, y: line.y }];
   })), [curves.value, chosen.join("|"), panel.names.join("|")]);
   if (!lines.length) return null;
   const title = panel.own ? t(`runs.panel.${panel.id}`) : lineName(panel.names[0]), words = lines.filter((one) => !one.faint).map((one) => `${one.label}: ${figure(one.y[0], panel.id)} → ${figure(one.y.at(-1), panel.id)}`).join("; ");

@@ -4,7 +4,7 @@ import { html } from "../lib/html.js";
 import { digits } from "../lib/format.js";
 import { number, t } from "../lib/i18n.js";
 import { address, go } from "../lib/route.js";
-import { loadServer } from "../lib/server.js";
+import { modelsChanged, readers } from "../lib/server.js";
 import { begin } from "../chat/store.js";
 import { Dialog } from "../parts/dialog.js";
 import { Icon } from "../parts/icons.js";
@@ -44,7 +44,7 @@ function Report({ name }) {
   return html`<button type="button" class="plain" onClick=${fetchIt}><${Icon} name="out" />${t("runs.report")}</button>`;
 }
 
-const TALKS = ["pretrain", "sft", "distill", "dpo", "grpo", "ppo", "import"];
+const TALKS = ["pretrain", "sft", "distill", "dpo", "grpo", "ppo", "import", "classify"];
 /** Chat with a checkpoint: it is loaded beside the others, unless it is there already. */
 function Talk({ name, step, stage, main = false }) {
   const served = run(name)?.served?.[step], loading = busy.value.has(`load ${name} ${step}`);
@@ -52,11 +52,20 @@ function Talk({ name, step, stage, main = false }) {
   const talk = async () => {
     const answer = await act("load", name, { step });
     if (!answer) return;
-    await loadServer();
+    await modelsChanged();
+    if (readers().some((one) => one.name === answer.model)) { go("reading", "", { model: answer.model }); return; }
     begin({ model: answer.model, rival: null, mode: stage === "pretrain" ? "text" : "chat" });
     go("chat");
   };
   return html`<button type="button" class="plain" disabled=${loading} onClick=${talk}>${loading ? t("runs.loading") : t(main ? "runs.talk" : served ? "runs.talkHere" : "runs.talkLoad")}</button>`;
+}
+
+/** Take a checkpoint that was loaded here out of the server again. Asks once: its answers end. */
+function Unload({ model }) {
+  const [asking, ask] = useState(false), busyNow = busy.value.has(`unload ${model}`);
+  const sure = async () => { ask(false); if (await act("unload", model)) modelsChanged(); };
+  return html`<button type="button" class="plain" disabled=${busyNow} onClick=${() => ask(true)}>${t(busyNow ? "runs.unloading" : "runs.unload")}</button>
+    ${asking && html`<${Dialog} title=${t("runs.unload.sure")} onClose=${() => ask(false)}><p>${t("runs.unload.what", { model })}</p><p class="acts"><button type="button" class="danger" onClick=${sure}>${t("runs.unload")}</button></p><//>`}`;
 }
 
 export function Detail() {
@@ -89,7 +98,7 @@ function Texts({ texts }) {
 
 function Checkpoints({ one }) {
   if (!one.checkpoints.length) return html`<p class="soft">${t("runs.noCheckpoints")}</p>`;
-  return html`<ul class="checkpoints">${[...one.checkpoints].reverse().map((step) => html`<li key=${step}><span>${t("runs.afterStep", { step: number(step) })}</span>${one.served[step] && html`<span class="soft">${t("runs.servedAs", { model: one.served[step] })}</span>`}<${Talk} name=${one.name} step=${step} stage=${one.stage} /></li>`)}</ul>`;
+  return html`<ul class="checkpoints">${[...one.checkpoints].reverse().map((step) => html`<li key=${step}><span>${t("runs.afterStep", { step: number(step) })}</span>${one.served[step] && html`<span class="soft">${t("runs.servedAs", { model: one.served[step] })}</span>`}<span class="acts"><${Talk} name=${one.name} step=${step} stage=${one.stage} />${list.value.loaded.includes(one.served[step]) && html`<${Unload} model=${one.served[step]} />`}</span></li>`)}</ul>`;
 }
 
 function Log({ here }) {

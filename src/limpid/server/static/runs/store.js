@@ -11,6 +11,8 @@ export const HELD_OUT = "held out: ";
 export const list = signal(null);
 /** Lines by run: {revision, damaged, lines}; null for a run that is gone. */
 export const curves = signal({});
+/** How far the server is with files that it reads for the first time: {done, total} bytes; null: it knows them all. */
+export const reading = signal(null);
 export const detail = signal(null);
 /** What went wrong, and what an action came to: {text, run?}. */
 export const trouble = signal(null);
@@ -45,6 +47,7 @@ export async function loadList() {
     const found = await api("GET", "/api/runs");
     batch(() => {
       list.value = found;
+      reading.value = found.reading;
       if (trouble.value?.ofList) trouble.value = null;
       const still = new Set(found.runs.filter((one) => one.state === "running").map((one) => `stop ${one.name}`));
       const left = [...busy.value].filter((one) => !one.startsWith("stop ") || still.has(one));
@@ -65,8 +68,9 @@ export async function loadCurves() {
   const known = own === key ? Object.fromEntries(chosen.filter((name) => curves.value[name]).map((name) => [name, curves.value[name].revision])) : {};
   key = own;
   try {
-    const { runs } = await api("POST", "/api/runs/curves", { ...body, known });
+    const { runs, reading: left } = await api("POST", "/api/runs/curves", { ...body, known });
     if (own !== key) return;
+    if (left) reading.value = left; // of the chosen ones: the drawings wait for these
     if (Object.keys(runs).length) curves.value = { ...(Object.keys(known).length ? curves.value : Object.fromEntries(Object.entries(curves.value).filter(([name]) => !chosen.includes(name)))), ...runs };
   } catch (failure) {
     key = "";
@@ -94,7 +98,7 @@ async function tick() {
     if (now && (now.state === "running" || now.state !== before || now.child?.code === null)) await loadDetail();
   }
   clearTimeout(timer);
-  if (watching) timer = setTimeout(tick, list.value?.runs.some((one) => one.state === "running" || one.child?.code === null) ? 1500 : 4000);
+  if (watching) timer = setTimeout(tick, reading.value ? 20 : list.value?.runs.some((one) => one.state === "running" || one.child?.code === null) ? 1500 : 4000);
 }
 export function watch() {
   watching = true;
@@ -104,14 +108,14 @@ export function watch() {
   return () => { watching = false; clearTimeout(timer); document.removeEventListener("visibilitychange", seen); };
 }
 
-/** Do something to a run. @returns {Promise<any>} what the server answered, or null where it could not be done */
+/** Do something to a run, or unload a model by its name. @returns {Promise<any>} what the server answered, or null where it could not be done */
 export async function act(what, name, more = {}) {
   const mark = `${what} ${name}${more.step !== undefined ? ` ${more.step}` : ""}`;
   busy.value = new Set([...busy.value, mark]);
   trouble.value = null;
   const done = () => { const rest = new Set(busy.value); rest.delete(mark); busy.value = rest; };
   try {
-    const answer = await api("POST", `/api/runs/${what}`, { run: name, ...more });
+    const answer = await api("POST", `/api/runs/${what}`, what === "unload" ? { model: name } : { run: name, ...more });
     if (what !== "stop") done(); // a stop is over when the run has saved
     clearTimeout(timer);
     tick();

@@ -1,6 +1,6 @@
 // Numbers of the opened trace, asked for once: arrays raw and together, findings as JSON.
 import { useEffect, useState } from "preact/hooks";
-import { t } from "../lib/i18n.js";
+import { said } from "../lib/failures.js";
 import { open, trace } from "./state.js";
 
 const TOGETHER = 64; // arrays that one request asks for
@@ -33,7 +33,7 @@ async function askSome(some) {
 export const find = (path, body) => trace.value.open.json(path, body);
 
 /** What to say of a failure. */
-export const why = (failure) => failure.message || t("noServer");
+export const why = said;
 
 /**
  * What `load` promises, for the key it was asked with; while the next is on its way the last one stays.

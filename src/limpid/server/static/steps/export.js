@@ -37,5 +37,5 @@ export function Exports() {
   const { step } = here.value, names = [...new Set(Object.values(step.shows))].filter((name) => name in trace.value.names);
   const lines = step.key === "lens" ? ["t.lens()"] : names.map((name) => `t["${name}"]`);
   if (!lines.length) return null;
-  return html`<div class="step-exports">${names.length > 0 && html`<span><button type="button" class="ib word" onClick=${savePictures}>PNG</button><button type="button" class="ib word" onClick=${saveNumbers}>CSV</button></span>`}<${Code} lines=${lines} /></div>`;
+  return html`<div class="step-exports">${names.length > 0 && html`<span><button type="button" class="ib word" onClick=${savePictures}>PNG</button><button type="button" class="ib word" onClick=${saveNumbers}>CSV</button></span>`}<${Code} prints=${lines} /></div>`;
 }

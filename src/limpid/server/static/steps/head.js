@@ -3,14 +3,15 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { language } from "../lib/preferences.js";
-import { server } from "../lib/server.js";
+import { said } from "../lib/failures.js";
+import { walkers } from "../lib/server.js";
 import { TEXT, asked, busy, failure, look, mainAt, replaced, trace } from "./state.js";
 import { TokenText, labelOf } from "./tokens.js";
 
 const sameTokens = { text: null, ids: null, target: null, targets: null, at: null, source: null, cell: null };
 
 export function Head() {
-  const { model, text, ids, target } = asked.value, models = server.value.models, own = models.find((one) => one.name === model) ?? models[0];
+  const { model, text, ids, target } = asked.value, models = walkers(), own = models.find((one) => one.name === model) ?? models[0];
   const field = useRef(null), goal = useRef(null), shown = text ?? (ids ? textOf() : TEXT[language.value]);
   useEffect(() => { if (field.current) field.current.value = shown ?? ""; }, [shown]);
   useEffect(() => { if (goal.current) goal.current.value = target ?? ""; }, [target]);
@@ -25,10 +26,10 @@ export function Head() {
   return html`<form class="steps-text" onSubmit=${submit}>
     ${models.length > 1 && html`<label><span class="hidden">${t("model")}</span><select value=${own.name} onChange=${(event) => look({ model: event.target.value, ids: null, text: shown, targets: null, target: null, off: null, cell: null, at: null, source: null, layer: null, head: null, stack: null })}>${models.map((one) => html`<option value=${one.name} selected=${one === own}>${one.name}</option>`)}</select></label>`}
     <label class="grow"><span class="hidden">${t("steps.text")}</span><textarea ref=${field} rows="1" dir="auto" spellcheck=${false} placeholder=${t("steps.text")} onKeyDown=${keys}></textarea></label>
-    ${own.kind !== "decoder" && html`<label class="grow"><span class="hidden">${t("steps.target")}</span><textarea ref=${goal} rows="1" dir="auto" spellcheck=${false} placeholder=${t("steps.target")} onKeyDown=${keys}></textarea></label>`}
+    ${own.kind === "encoder-decoder" && html`<label class="grow"><span class="hidden">${t("steps.target")}</span><textarea ref=${goal} rows="1" dir="auto" spellcheck=${false} placeholder=${t("steps.target")} onKeyDown=${keys}></textarea></label>`}
     <button type="submit" class="primary" disabled=${busy.value}>${t("steps.go")}</button></form>
     ${replaced.value && trace.value && html`<p class="banner" role="status">${t("replaced", { model: trace.value.model })}</p>`}
-    ${failure.value && html`<p class="banner" role="alert">${failure.value.status === 0 ? t("noServer") : failure.value.message}</p>`}`;
+    ${failure.value && html`<p class="banner" role="alert">${said(failure.value)}</p>`}`;
 }
 
 /** The text of the opened ids, as far as it is text. */

@@ -2,7 +2,8 @@
 import { useEffect } from "preact/hooks";
 import { html } from "../lib/html.js";
 import { addWords, t } from "../lib/i18n.js";
-import { route } from "../lib/route.js";
+import { address, route } from "../lib/route.js";
+import { model as find, walkers } from "../lib/server.js";
 import { language } from "../lib/preferences.js";
 import { words } from "../i18n/steps.js";
 import { IconButton } from "../parts/icons.js";
@@ -32,9 +33,10 @@ const HEADED = ["heads", "qk_norm", "turn", "raw", "scaled", "masked", "pattern"
 export function StepsPage() {
   const { model, text: given, ids, target, targets } = route.value.query;
   const text = given ?? (ids ? "" : language.value); // without a text, the example is in the reader's language
-  useEffect(() => { if (route.value.page === "steps") open(); }, [model, text, ids, target, targets]);
+  useEffect(() => { if (route.value.page === "steps" && walkers().length && find(model)?.kind !== "classifier") open(); }, [model, text, ids, target, targets]);
   useEffect(() => { addEventListener("keydown", keys); return () => removeEventListener("keydown", keys); }, []);
   if (!asked.value) return null;
+  if (!walkers().length || find(model)?.kind === "classifier") return html`<main id="main" class="wait" tabindex="-1"><p>${t("steps.classifier")}</p><p class="acts"><a class="plain" href=${address("reading", "", { model })}>${t("reading")}</a><a class="plain" href=${address("attention", "", { model })}>${t("attention")}</a></p></main>`;
   const ready = trace.value && here.value;
   return html`<div class="steps-page">
     ${ready ? html`<${Rail} />` : html`<div class="rail"></div>`}
@@ -76,10 +78,11 @@ function Heads({ head, heads }) {
 /** The cell that is worked: the chosen one, or the one that stands out. */
 function useCell() {
   const { step, at, head, group } = here.value, temperature = step.key === "temperature";
-  const out = temperature ? { name: "probabilities", index: [mainAt()] } : outOf(step, { at, head, group }), key = !chosen.value && out ? `${out.name}@${out.index}` : null;
+  const unworked = trace.value.kind === "encoder" && step.key === "logits"; // its head is a network by itself
+  const out = unworked ? null : temperature ? { name: "probabilities", index: [mainAt()] } : outOf(step, { at, head, group }), key = !chosen.value && out ? `${out.name}@${out.index}` : null;
   const { value, fresh } = useFound(key, () => part(out.name, out.index));
   const best = out?.name === "logits" || temperature ? highest : largest;
-  const cell = chosen.value ?? (key && fresh && value ? { name: out.name, index: [...out.index, best(value.values)] } : null);
+  const cell = unworked ? null : chosen.value ?? (key && fresh && value ? { name: out.name, index: [...out.index, best(value.values)] } : null);
   useEffect(() => { standing.value = cell; }, [cell && `${cell.name}@${cell.index}`]);
   return cell;
 }

@@ -38,8 +38,8 @@ function Dial({ name }) {
 
 const code = () => {
   const { temperature, top_k, top_p, min_p, uniform } = asked.value;
-  return ["from limpid.inference.sampler import Sampling", "from limpid.inference.shaping import drawn, shape_in_steps", "import torch", "",
-    `s = shape_in_steps(torch.from_numpy(t.logits(${mainAt()})), Sampling(temperature=${temperature}, top_k=${top_k}, top_p=${top_p}, min_p=${min_p}))`, `s.final, drawn(s, ${uniform})`];
+  return { lines: ["from limpid.inference.sampler import Sampling", "from limpid.inference.shaping import drawn, shape_in_steps", "import torch", "",
+    `s = shape_in_steps(torch.from_numpy(t.logits(${mainAt()})), Sampling(temperature=${temperature}, top_k=${top_k}, top_p=${top_p}, min_p=${min_p}))`], prints: [`s.final, drawn(s, ${uniform})`] };
 };
 
 /** Two bars a token: before and after. */
@@ -55,7 +55,7 @@ export function Temperature() {
   const { value: found, failure } = useSampling(), { temperature } = asked.value;
   return html`<${Dials} names=${["temperature"]} />${failure && html`<p class="soft">${why(failure)}</p>`}
     ${found && html`<p class="key soft"><i class="bar-key before"></i>${t("steps.at1")} <i class="bar-key after"></i>${t("steps.atT", { temperature: digits(temperature) })}</p>
-    <${Table} found=${found} before="plain" after="warm" columns=${[{ title: t("steps.logit"), of: (one) => digits(one.logits) }, { title: `/ ${digits(temperature || 1)}`, of: (one) => digits(one.scaled) }, { title: t("probability"), of: (one) => percent(one.warm) }]} /><${Code} lines=${code()} />`}`;
+    <${Table} found=${found} before="plain" after="warm" columns=${[{ title: t("steps.logit"), of: (one) => digits(one.logits) }, { title: `/ ${digits(temperature || 1)}`, of: (one) => digits(one.scaled) }, { title: t("probability"), of: (one) => percent(one.warm) }]} /><${Code} ...${code()} />`}`;
 }
 
 export function Filters() {
@@ -63,7 +63,7 @@ export function Filters() {
   return html`<${Dials} names=${["top_k", "top_p", "min_p"]} />${failure && html`<p class="soft">${why(failure)}</p>`}
     ${found && html`<p class="op soft">${t("steps.kept", { n: found.kept.final, whole: number(found.vocabulary) })}</p>
     <p class="key soft"><i class="bar-key before"></i>${t("steps.beforeFilters")} <i class="bar-key after"></i>${t("steps.afterFilters")}</p>
-    <${Table} found=${found} before="warm" after="final" dropped columns=${[{ title: t("steps.before"), of: (one) => percent(one.warm) }, { title: t("steps.afterwards"), of: (one) => percent(one.final) }]} /><${Code} lines=${code()} />`}`;
+    <${Table} found=${found} before="warm" after="final" dropped columns=${[{ title: t("steps.before"), of: (one) => percent(one.warm) }, { title: t("steps.afterwards"), of: (one) => percent(one.final) }]} /><${Code} ...${code()} />`}`;
 }
 
 /** The draw: tokens side by side on a line from 0 to 1, and the number that falls on one of them. */
@@ -79,7 +79,7 @@ export function Draw() {
       <button type="button" class="plain" onClick=${another}><${Icon} name="again" />${t("steps.another")}</button></div>
     <p class="drawn" role="status" data-id=${found.token}><bdi class="name big">${drawn.label}</bdi><span class="soft">${t("steps.drawn", { share: percent(drawn.final), rank: number(found.rank) })}</span></p>
     <p class="op"><button type="button" class="primary" onClick=${() => append(found.token)}><${Icon} name="add" />${t("steps.append")}</button></p>
-    <${Dials} names=${["temperature", "top_k", "top_p", "min_p"]} /><${Code} lines=${code()} />`;
+    <${Dials} names=${["temperature", "top_k", "top_p", "min_p"]} /><${Code} ...${code()} />`;
 }
 
 /** The text as far as the place, and the token after it. */

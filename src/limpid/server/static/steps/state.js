@@ -3,7 +3,7 @@ import { batch, computed, signal } from "@preact/signals";
 import { Failure } from "../lib/api.js";
 import { go, route } from "../lib/route.js";
 import { language } from "../lib/preferences.js";
-import { server } from "../lib/server.js";
+import { walkers } from "../lib/server.js";
 import { openTrace } from "../lib/trace.js";
 
 export const SAMPLING = { temperature: 1, top_k: 0, top_p: 1, min_p: 0 };
@@ -54,7 +54,7 @@ export async function open(anew = false) {
   replaced.value = anew;
   const { model, text, ids, target, targets } = asked.value, own = ++latest;
   busy.value = true;
-  const body = { model: model ?? server.value.models[0]?.name };
+  const body = { model: model ?? walkers()[0]?.name };
   if (ids) body.ids = ids.split(",").map(Number); else body.text = text ?? TEXT[language.value];
   if (targets !== undefined) body.target = targets ? targets.split(",").map(Number) : [];
   else if (target !== undefined) body.target = target;

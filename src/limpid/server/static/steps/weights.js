@@ -36,7 +36,7 @@ function Window({ name, index }) {
     return () => { wanted = false; };
   }, [at]);
   const move = (key, step) => setAt({ ...at, [key]: Math.max(0, Math.min((key === "row" ? at.shape.at(-2) : at.shape.at(-1)) - 1, at[key] + step)) });
-  const code = found && `lm.model.get_parameter("${name}")[${found.at.lead === null ? "" : `${found.at.lead}, `}${found.at.shape.length > 1 ? `${found.at.row}:${found.at.row + WINDOW}, ` : ""}${found.at.column}:${found.at.column + WINDOW}]`;
+  const code = found && `t.subject.model.get_parameter("${name}")[${found.at.lead === null ? "" : `${found.at.lead}, `}${found.at.shape.length > 1 ? `${found.at.row}:${found.at.row + WINDOW}, ` : ""}${found.at.column}:${found.at.column + WINDOW}]`;
   const shape = found && (found.shape.length > 1 ? found.shape : [1, found.shape[0]]);
   return html`<${Dialog} title=${t("steps.weights")} class="wide" onClose=${() => { opened.value = null; }}>
     <p class="mono where"><bdi>${name}</bdi></p>
@@ -45,7 +45,7 @@ function Window({ name, index }) {
       <div class="weights-move"><${IconButton} name="left" label=${t("steps.weights.left")} disabled=${!at.column} onClick=${() => move("column", -WINDOW)} /><${IconButton} name="right" label=${t("steps.weights.right")} disabled=${at.column + WINDOW >= at.shape.at(-1)} onClick=${() => move("column", WINDOW)} />
         ${at.shape.length > 1 && html`<${IconButton} name="up" label=${t("steps.weights.up")} disabled=${!at.row} onClick=${() => move("row", -WINDOW)} /><${IconButton} name="down" label=${t("steps.weights.down")} disabled=${at.row + WINDOW >= at.shape.at(-2)} onClick=${() => move("row", WINDOW)} />`}</div>
       <${Matrix} values=${found.values} shape=${shape} row=${mark(found.at, shape)} say=${name} rowName=${(i) => String(found.at.row + i)} columnName=${(i) => String(found.at.column + i)} />
-      <${Code} lines=${[code]} />`}
+      <${Code} prints=${[code]} />`}
   <//>`;
 }
 

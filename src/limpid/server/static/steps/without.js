@@ -3,7 +3,7 @@ import { html } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { digits, percent } from "../lib/format.js";
 import { find, useFound, why } from "./data.js";
-import { asked, look, mainAt, mainStack } from "./state.js";
+import { asked, look, mainAt, mainStack, trace } from "./state.js";
 import { TokenText } from "./tokens.js";
 import { Code } from "./code.js";
 
@@ -18,18 +18,18 @@ export function Without({ part, label }) {
 
 /** What comes next at the chosen place; and without the parts that were taken out. */
 export function Prediction() {
-  const at = mainAt(), { off, how } = asked.value, tokens = mainStack().tokens;
+  const at = mainAt(), { off, how } = asked.value, tokens = mainStack().tokens, encodes = trace.value.kind === "encoder";
   const { value: next } = useFound(`next ${at}`, () => find(`next?at=${at}&count=20`));
   const { value: effect, fresh, failure } = useFound(off.length ? `ablate ${off} ${how} ${at}` : null, () => find("ablate", { parts: off, how, at }));
   const shown = off.length && effect && fresh ? effect : null;
-  return html`<section class="prediction" aria-label=${t("steps.prediction")} data-at=${at}>
-    <p class="prediction-head"><span>${t("steps.afterToken")} <span class="pill small"><${TokenText} token=${tokens[at]} /></span></span>${tokens[at + 1] && html`<span class="soft">${t("steps.itSays")} <span class="pill small"><${TokenText} token=${tokens[at + 1]} /></span></span>`}</p>
-    ${next && html`<${Row} label=${off.length ? t("steps.asItIs") : t("steps.comes")} candidates=${next.candidates} kind="as-is" />`}
+  return html`<section class="prediction" aria-label=${t(encodes ? "steps.stands.label" : "steps.prediction")} data-at=${at}>
+    <p class="prediction-head"><span>${t(encodes ? "steps.atToken" : "steps.afterToken")} <span class="pill small"><${TokenText} token=${tokens[at]} /></span></span>${!encodes && tokens[at + 1] && html`<span class="soft">${t("steps.itSays")} <span class="pill small"><${TokenText} token=${tokens[at + 1]} /></span></span>`}</p>
+    ${next && html`<${Row} label=${off.length ? t("steps.asItIs") : t(encodes ? "steps.stands" : "steps.comes")} candidates=${next.candidates} kind="as-is" />`}
     ${off.length > 0 && html`<div class="off-line" role="status">${failure ? html`<p class="soft">${why(failure)}</p>` : shown && html`<${Row} label=${t("steps.withoutThese")} candidates=${shown.after.candidates} before=${next?.candidates} kind="changed" />`}
       <p class="off-list">${off.map((part) => html`<button key=${part} type="button" class="off-part mono" aria-label=${`${t("steps.putBack")}: ${part}`} title=${t("steps.putBack")} onClick=${() => look({ off: off.filter((one) => one !== part) }, true)}>${part} ×</button>`)}
         <select aria-label=${t("steps.how")} value=${how} onChange=${(event) => look({ how: event.target.value === "mean" ? "mean" : null }, true)}><option value="zero" selected=${how === "zero"}>${t("steps.how.zero")}</option><option value="mean" selected=${how === "mean"}>${t("steps.how.mean")}</option></select>
         ${shown && html`<span class="soft" data-divergence=${shown.divergence}>${t("steps.divergence", { bits: digits(shown.divergence) })}</span>`}</p>
-      ${shown && html`<${Code} lines=${[`t.ablate(${off.map((part) => `"${part}"`).join(", ")}, how="${how}", at=${at}).after`]} />`}</div>`}
+      ${shown && html`<${Code} prints=${[`t.ablate(${off.map((part) => `"${part}"`).join(", ")}, how="${how}", at=${at}).after`]} />`}</div>`}
   </section>`;
 }
 

@@ -47,7 +47,7 @@ export function explain(step) {
     case "experts": return t("steps.what.experts", { k: how.chosen });
     case "lens": return t("steps.what.lens", { n: n_layer });
     case "final_norm": return t(main ? "steps.what.final_norm" : "steps.what.memory");
-    case "logits": return t("steps.what.logits", { v: number(vocab_size), d }) + (how.cap ? t("steps.what.capped", { cap: digits(how.cap) }) : "");
+    case "logits": return trace.value.kind === "encoder" ? t("steps.what.logits_encoder", { v: number(vocab_size) }) : t("steps.what.logits", { v: number(vocab_size), d }) + (how.cap ? t("steps.what.capped", { cap: digits(how.cap) }) : "");
     default: return t(`steps.what.${kind}`, { head, group, d });
   }
 }

@@ -35,7 +35,7 @@ export function Worked({ cell }) {
     ${found.rule === "sum" && html`<${Terms} found=${found} />`}
     ${found.rows.x && !working.exps && html`<${Strip} values=${found.rows.x} label="x" say="x" picked=${found.numbers.at} />`}
     <${Sources} sources=${found.sources} />
-    <${Code} lines=${[`t["${found.name}"][${found.index.join(", ")}]`, `t.worked("${found.name}", ${found.index.join(", ")}).recipe`]} />
+    <${Code} prints=${[`t["${found.name}"][${found.index.join(", ")}]`, `t.worked("${found.name}", ${found.index.join(", ")}).recipe`]} />
   </section>`;
 }
 
