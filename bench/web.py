@@ -1,21 +1,17 @@
-"""The web app: its first load, when it can be used, its stream beside the bare engine, a chat of 500 messages, and how
-soon a text's attention is seen.
+"""The web app: its first load, when it can be used, a chat of 500 messages, how soon a text's attention is seen, and
+its stream beside the bare engine (see `bench.streaming`).
 
-    python -m bench.web [--run RUN] [--json]
+    python -m bench.web [--run RUN] [--rounds 3] [--json]
 
-A random model of the demo's shape unless a run is named. Needs Playwright and Chromium (see tests/web). The stream is
-measured in the page, from its first token to its last, every candidate told and every token drawn on the screen; the
-engine is measured in a process of its own, without a server.
+A random model of the demo's shape unless a run is named. Needs Playwright and Chromium (see tests/web).
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import statistics
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +20,9 @@ from playwright.sync_api import sync_playwright
 
 from bench.live_server import LiveServer, free_port, limpid_serve
 from bench.random_run import write_random_run
-from bench.report import Row, answer, arguments, fresh, show, single
+from bench.report import arguments, show, single
+from bench.streaming import SMALL, stream_rows
 
-TOKENS = 200
-PROMPT = "What does dedent do?"
 READY = """() => new Promise(done => {
     const look = () => document.querySelector("#say") ? done(performance.now()) : setTimeout(look, 2);
     look();
@@ -66,23 +61,6 @@ HEAD = """([layer, head]) => new Promise(done => {
 """From the click to one head, drawn."""
 
 
-def worker(question: dict[str, Any]) -> None:
-    """Tokens a second of the engine alone, with and without candidates."""
-    import limpid
-
-    lm = limpid.load(question["run"])
-    found = {}
-    for name, wanted in (("plain", 0), ("with 20 candidates", 20)):
-        rates = []
-        for _ in range(4):
-            times = []
-            for _ in lm.stream(PROMPT, max_tokens=TOKENS, temperature=0.8, alternatives=wanted, seed=1):
-                times.append(time.perf_counter())
-            rates.append((len(times) - 1) / (times[-1] - times[0]))
-        found[name] = max(rates)
-    answer(found)
-
-
 def long_chat() -> dict[str, Any]:
     """A conversation of 500 messages, as an export holds it."""
     text = "A paragraph with **marks**, `code` and some words more, as answers have them.\n\n" * 3
@@ -97,7 +75,7 @@ def long_chat() -> dict[str, Any]:
 
 def visit(url: str, rounds: int) -> dict[str, list[float]]:
     """What the page says of itself, ``rounds`` times, each in a fresh browser context."""
-    found: dict[str, list[float]] = {"bytes": [], "ready": [], "pace": [], "opened": [], "traced": [], "head": []}
+    found: dict[str, list[float]] = {"bytes": [], "ready": [], "opened": [], "traced": [], "head": []}
     path = os.environ.get("LIMPID_CHROMIUM") or shutil.which("chromium")
     httpx.post(f"{url}/api/import", json=long_chat()).raise_for_status()
     with sync_playwright() as driver:
@@ -108,12 +86,6 @@ def visit(url: str, rounds: int) -> dict[str, list[float]]:
             page.goto(url)
             found["ready"].append(page.evaluate(READY) / 1e3)
             found["bytes"].append(page.evaluate(LOADED) / 1e3)
-            page.get_by_role("button", name="Text", exact=True).click()
-            title = f"{PROMPT} {number}"
-            page.fill("#say", title)
-            page.press("#say", "Enter")
-            page.wait_for_selector(".answer[aria-busy=false]")
-            found["pace"].append(_pace(url, title))
             found["opened"].append(page.evaluate(OPENED) / 1e3)
             _attention(page, number, found)
             context.close()
@@ -132,49 +104,29 @@ def _attention(page: Any, number: int, found: dict[str, list[float]]) -> None:
     found["head"] += [page.evaluate(HEAD, [layer, 1]) / 1e3 for layer in (1, 2, 3)]
 
 
-def _pace(url: str, title: str) -> float:
-    """The pace that the page measured and kept with its answer."""
-    while True:
-        chats = httpx.get(f"{url}/api/export").json()["chats"]
-        for message in (m for chat in chats if chat["title"] == title for m in chat["messages"]):
-            if message["role"] == "assistant" and message["about"].get("finish") in ("stop", "length"):
-                return float(message["about"]["pace"])
-        time.sleep(0.1)
-
-
 def main() -> None:
     parser = arguments(__doc__ and __doc__.splitlines()[0])
-    parser.add_argument("--worker", type=json.loads)
     parser.add_argument("--run", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
-    if args.worker:
-        return worker(args.worker)
     with tempfile.TemporaryDirectory() as folder:
-        shape = {"d_model": 256, "n_layer": 6, "n_head": 4, "n_kv_head": 4, "head_dim": 64, "d_ff": 768}
+        shape = {name: size for name, size in SMALL.items() if name != "context"}
         run = args.run or write_random_run(Path(folder) / "run", 1024, context=256, **shape)
         long = write_random_run(Path(folder) / "long", 1024, context=1024, **shape)
-        engine = fresh("bench.web", {"run": str(run)})
         port = free_port()
         with LiveServer(
             limpid_serve([f"run={run}", f"long={long}"], port), port, environment={"LIMPID_KEEP_DIR": folder}
         ) as server:
             page = visit(server.url, args.rounds)
-    best = max(page["pace"])
     rows = [
         single("first load, compressed", "kB", statistics.median(page["bytes"]), at_most=250),
         single("ready after the address is opened", "s", statistics.median(page["ready"]), at_most=1),
         single("a chat of 500 messages opens", "s", statistics.median(page["opened"]), at_most=1),
         single("256 tokens traced, first heads seen", "s", statistics.median(page["traced"]), at_most=0.3),
         single("one head of 1,024 tokens seen", "s", statistics.median(page["head"]), at_most=0.3),
-        *(
-            Row(f"stream beside the engine, {name}", "tokens/s", best, rate, "engine alone", best / rate,
-                target=">= 0.95" if "20" in name else None, met=best / rate >= 0.95 if "20" in name else None)
-            for name, rate in engine.items()
-        ),
+        *stream_rows(args.run, args.rounds),
     ]  # fmt: skip
     show("The web app", rows, as_json=args.json)
-    return None
 
 
 if __name__ == "__main__":

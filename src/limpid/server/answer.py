@@ -81,8 +81,8 @@ def _nothing() -> None:
 class Reply:
     """The answers to one request, as the event loop hears them. Not for other threads.
 
-    pause: so many seconds after it has heard something it looks again, and is not woken meanwhile, but by an end: waking
-    takes the interpreter's lock from the thread that computes, and whoever reads pays for every message.
+    pause: so many seconds after it has heard something it looks again, and is not woken meanwhile, but by an end:
+    waking takes the interpreter's lock from the thread that computes, and whoever reads pays for every message.
     """
 
     def __init__(self, answers: Sequence[Answer], cancel: Callable[[Answer], None], *, pause: float = 0.0) -> None:

@@ -3,9 +3,9 @@
 The stream's first record is the prompt as the model reads it, then come the tokens, then the end. An answer may begin
 with given token ids (``prefix``): so it is continued, or forked at another candidate, and nothing is tokenised anew.
 
-Tokens come one record each, in words that explain themselves; or ``packed``, as the page asks for them: what came within
-`PAUSE_SECONDS` together, as rows of numbers. A token then costs the server a third and its readers a tenth, which matters
-where they share the cores with the model.
+Tokens come one record each, in words that explain themselves; or ``packed``, as the page asks for them: what came
+within `PAUSE_SECONDS` together, as rows of numbers. Tokens then cost the server and its readers a fraction, which
+matters where they share the cores with the model.
 """
 
 from __future__ import annotations
@@ -171,9 +171,9 @@ class _Answering:
 class _Packer:
     """Writes some tokens as one event: {"type": "tokens", "spellings": {id: [bytes, text, special]}, "rows": [...]}.
 
-    A row is what `record` says, without names: id, bytes, text, special, logprob, entropy, rank, candidates; these are n
-    ids (int32), n probabilities and n chances (float32), little-endian, in base64. A stream spells each candidate once,
-    in the event where it first stands.
+    A row is what `record` says, without names: id, bytes, text, special, logprob, entropy, rank, candidates; these are
+    n ids (int32), n probabilities and n chances (float32), little-endian, in base64. A stream spells each candidate
+    once, in the event where it first stands.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -191,8 +191,8 @@ class _Packer:
             special = int(token.token_id in self._tokenizer.special_ids)
             text = json.dumps(token.text.replace(REPLACEMENT, ""), ensure_ascii=False)
             rows.append(
-                f'[{token.token_id},"{token.raw.hex()}",{text},{special},{token.logprob:.9g},{token.entropy or 0.0:.9g},'
-                f'{token.rank or 0},"{base64.b64encode(raw).decode()}"]'
+                f'[{token.token_id},"{token.raw.hex()}",{text},{special},{token.logprob:.9g},'
+                f'{token.entropy or 0.0:.9g},{token.rank or 0},"{base64.b64encode(raw).decode()}"]'
             )
         fresh -= self._spelt
         self._spelt |= fresh
