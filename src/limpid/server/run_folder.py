@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from limpid.checkpoint import store
+from limpid.core.logging import json_lines
 from limpid.server.errors import ApiError
 from limpid.server.run_curves import MetricsFile, MetricsShelf
 from limpid.stages.runs import MARKS, describe, find_runs, is_run, read_json
@@ -121,7 +122,7 @@ class RunFolder:
         """What the model wrote, by step: of a stage's evaluations, of RL's rollouts, of the summary at the end."""
         found = []
         for name in ("texts.jsonl", "samples.jsonl"):
-            for line in (self.text(path / name) or "").splitlines():
+            for line in json_lines(self.text(path / name) or ""):
                 try:
                     record = json.loads(line)
                     found.append({
