@@ -113,3 +113,35 @@ def test_smoothing_is_the_mean_with_weights_that_fall_evenly() -> None:
 
 def test_a_file_that_is_gone(tmp_path: Path) -> None:
     assert MetricsShelf().read(tmp_path / "metrics.jsonl") is None
+
+
+def test_no_revision_stands_for_two_readings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that has drawn one is sent nothing while it lasts; columns that were let go of are read anew."""
+    monkeypatch.setattr(run_curves, "FILES", 1)
+    shelf, (first, second) = MetricsShelf(), (tmp_path / "a.jsonl", tmp_path / "b.jsonl")
+    first.write_text(training(1))
+    second.write_text(training(1))
+    known = set()
+    for step in (2, 3, 4):
+        file = shelf.read(first)
+        assert file is not None
+        assert file.revision not in known
+        known.add(file.revision)
+        shelf.read(second)
+        with first.open("a") as more:
+            more.write(training(step))
+
+
+def test_a_digest_waits_for_who_reads(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(training(1))
+    file = MetricsFile(path)
+    file.read()
+
+    class Watched(dict[str, Any]):
+        def values(self) -> Any:
+            assert file._lock.locked()
+            return super().values()
+
+    file._columns = Watched(file._columns)
+    assert file.digest.step == 1

@@ -6,14 +6,15 @@ the lowest and the highest are kept, so that no spike is lost. What is smoothed 
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
 import threading
+import time
 from array import array
 from collections import OrderedDict
 from io import BytesIO
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -35,6 +36,9 @@ NOT_SMOOTHED = ("learning_rate",)
 """What has no noise to be rid of."""
 _MARK = 256
 _LARGE = 256 * 1024
+_revisions = itertools.count(int(1000 * time.time()))
+"""Of all files together, and of servers that follow each other: a page that has drawn one is never told that it is the
+newest of another reading."""
 
 
 class Window(NamedTuple):
@@ -60,7 +64,7 @@ class MetricsFile:
     def _begin(self) -> None:
         self._at, self._mark, self._inode = 0, b"", 0
         self.damaged = 0
-        self.revision = 0
+        self.revision = next(_revisions)
         self._steps, self._tokens, self._seconds = array("d"), array("d"), array("d")  # of training's own lines
         self._columns: dict[str, tuple[array[float], array[float]]] = {}
         self._newest: dict[str, float] = {}
@@ -75,9 +79,7 @@ class MetricsFile:
             state = os.fstat(file.fileno())
             file.seek(max(0, self._at - _MARK))
             if state.st_ino != self._inode or state.st_size < self._at or file.read(len(self._mark)) != self._mark:
-                revision = self.revision
                 self._begin()
-                self.revision = revision + 1
             self._inode = state.st_ino
             file.seek(self._at)
             new = file.read()
@@ -87,7 +89,7 @@ class MetricsFile:
             self._at += whole
             file.seek(max(0, self._at - _MARK))
             self._mark = file.read(min(_MARK, self._at))
-            self.revision += 1
+            self.revision = next(_revisions)
             if whole < _LARGE or not self._take_table(new[:whole]):
                 for line in new[:whole].splitlines():
                     self._take(line)
@@ -157,8 +159,9 @@ class MetricsFile:
 
     @property
     def digest(self) -> Digest:
-        steps = [int(column[0][-1]) for column in self._columns.values()]
-        return Digest(max(steps, default=None), self._best_bits, dict(self._newest))
+        with self._lock:
+            steps = [int(column[0][-1]) for column in self._columns.values()]
+            return Digest(max(steps, default=None), self._best_bits, dict(self._newest))
 
     def names(self) -> list[str]:
         with self._lock:
@@ -189,7 +192,9 @@ class MetricsFile:
 
 def smoothed(values: Doubles, weight: float) -> Doubles:
     """The exponential moving mean, freed of its bias towards the beginning (Kingma and Ba 2015, section 3)."""
-    sums = np.fromiter(accumulate(values, lambda past, value: weight * past + (1 - weight) * value, initial=0.0), float)
+    sums = np.fromiter(
+        itertools.accumulate(values, lambda past, value: weight * past + (1 - weight) * value, initial=0.0), float
+    )
     found: Doubles = sums[1:] / (1 - weight ** np.arange(1, len(values) + 1))
     return found
 
