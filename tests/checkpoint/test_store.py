@@ -154,3 +154,11 @@ def test_a_disk_that_fills_up_in_a_save_is_one_clear_line_and_loses_nothing(tmp_
         store.verify(store.checkpoint_path(disk / "run", step - 1))
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_copy_that_somebody_made_beside_is_no_step(tmp_path):
+    run = tmp_path / "run"
+    for name in ("step-00000200", "step-00000200.before", "step-copy"):
+        (run / "checkpoints" / name).mkdir(parents=True)
+        (run / "checkpoints" / name / "checksums.json").write_text("{}")
+    assert store.steps_of(run) == [200]

@@ -144,3 +144,8 @@ def test_pictures_of_any_numbers(values: list[float], capsys: pytest.CaptureFixt
     assert all(json.dumps(one._asdict()) for one in kept)
     draw.matrix([values])
     assert capsys.readouterr().out
+
+
+def test_a_value_that_is_nested_too_deep_is_told() -> None:
+    with pytest.raises(LimpidError, match="'scores' is a list of numbers"):
+        find("cross-entropy").given({"scores": "[" * 20_000})

@@ -84,6 +84,24 @@ def test_out_and_in(chats: Chats, tmp_path: Path) -> None:
     assert Chats(tmp_path / "third.sqlite3").list() == []  # all or nothing
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"current": {"a": 1}}, {"current": 2**70}, {"id": "a/b"}, {"created": "yesterday"}, {"settings": [1]},
+        {"messages": [{"id": "m", "parent": ["x"], "role": "user", "content": "", "about": {}, "created": 1.0}]},
+        {"messages": [{"id": 2**70, "parent": None, "role": "user", "content": "", "about": {}, "created": 1.0}]},
+        {"messages": ["m"]},
+    ],
+)  # fmt: skip
+def test_a_wrong_export_leaves_what_is_there(chats: Chats, wrong: dict[str, Any]) -> None:
+    before = chats.export()
+    good = {"id": "z", "title": "", "settings": {}, "current": None, "created": 1.0, "updated": 1.0, "messages": []}
+    with pytest.raises(LimpidError, match="This export of chats is damaged"):
+        chats.bring_in({"limpid_chats": 1, "chats": [good, {**good, "id": "y"} | wrong]})
+    assert chats.kept_aside is None
+    assert chats.export() == before
+
+
 def test_a_damaged_file_is_kept_aside(tmp_path: Path) -> None:
     path = tmp_path / "chats.sqlite3"
     path.write_bytes(b"no database at all, but of some length" * 200)

@@ -90,6 +90,7 @@ def test_every_array_is_the_librarys(http: httpx.Client, mine: Trace) -> None:
         cut = array(http, f"{trace_id}/array", name=name, index=index)
         assert cut.shape == theirs[steps].shape
         assert np.allclose(cut, theirs[steps], atol=1e-6, rtol=0), (name, index)
+        assert array(http, f"{trace_id}/array", name=name, index="1:1").shape == mine[name][1:1].shape, name
 
 
 def test_heads(http: httpx.Client, mine: Trace) -> None:

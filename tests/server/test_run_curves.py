@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -229,3 +229,36 @@ def test_smoothing_is_the_mean_with_weights_that_fall_evenly() -> None:
 def test_a_file_that_is_gone(tmp_path: Path) -> None:
     assert MetricsShelf().read(tmp_path / "metrics.jsonl", Reading()) is None
     assert MetricsShelf().about(tmp_path / "metrics.jsonl", Reading()) is None
+
+
+def test_no_revision_stands_for_two_readings(tmp_path: Path) -> None:
+    """A page that has drawn one is sent nothing while it lasts; columns that were let go of are read anew."""
+    shelf, (first, second) = MetricsShelf(most=0), (tmp_path / "a.jsonl", tmp_path / "b.jsonl")
+    first.write_text(training(1))
+    second.write_text(training(1))
+    known = set()
+    for step in (2, 3, 4):
+        file = shelf.read(first, Reading())
+        assert file is not None
+        assert file.revision not in known
+        known.add(file.revision)
+        shelf.read(second, Reading())
+        with first.open("a") as more:
+            more.write(training(step))
+
+
+def test_a_digest_waits_for_who_reads(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(training(1))
+    file = MetricsFile(path)
+    file.read()
+
+    class Watched:
+        steps = file._training.steps
+
+        def __len__(self) -> int:
+            assert file._lock.locked()
+            return 1
+
+    file._training = cast(Any, Watched())
+    assert file.digest.step == 1

@@ -273,6 +273,8 @@ def test_a_checkpoint_answers_beside_the_others(http: httpx.Client, own: Served,
     assert http.post("/api/runs/load", json={"run": "other"}).json()["model"] == name
     assert listed(http)["other"]["served"] == {"1": name}
     assert http.get("/api/runs").json()["loaded"] == [name]
+    shutil.copytree(root / "line" / "sft", root / "lr=0.1 \\x")
+    assert http.post("/api/runs/load", json={"run": "lr=0.1 \\x"}).json() == {"model": "lr-0.1-x-1"}
     absent = http.post("/api/runs/load", json={"run": "other", "step": 9})
     assert (absent.status_code, absent.json()["error"]["code"]) == (404, "checkpoint_not_found")
     (store.checkpoint_path(root / "other", 1) / "model.safetensors").write_bytes(b"damaged")
@@ -372,3 +374,25 @@ def test_how_a_run_is_gone_on_with(tmp_path: Path) -> None:
     (sft / "sitting.json").unlink()
     with pytest.raises(LimpidError, match="what it was begun from"):
         control.command(sft)
+
+
+def test_numbers_that_are_none_are_no_trouble(http: httpx.Client, root: Path) -> None:
+    """NaN is what an answer without a reward has in samples.jsonl; JSON has no word for it."""
+    run = root / "numberless"
+    run.mkdir()
+    (run / "recipe.toml").write_text("# limpid grpo\n")
+    (run / "samples.jsonl").write_text(
+        '{"step": 1, "prompt": "a", "answer": "b", "reward": NaN}\n{"step": Infinity, "prompt": "a", "answer": "b"}\n'
+    )
+    (run / "summary.json").write_text(
+        '{"stage": "grpo", "steps": 3, "validation_bits_per_byte": NaN, "measures": {"x": {"value": NaN, "low": 1.0}}}'
+    )
+    (run / "metrics.jsonl").write_text('{"step": 1, "loss": NaN}\n{"step": 2, "loss": 1.0}\n')
+    try:
+        found = listed(http)["numberless"]
+        assert (found["step"], found["validation_bits_per_byte"]) == (3, None)
+        detail = http.get("/api/runs/one", params={"run": "numberless"}).json()
+        assert [(text["text"], text["reward"]) for text in detail["texts"]] == [("b", None)]
+        assert detail["measures"] == {"x": {"value": None, "low": 1.0}}
+    finally:
+        shutil.rmtree(run)

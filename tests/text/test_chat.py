@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from limpid.core.errors import LimpidError
+from limpid.text import chat
 from limpid.text.chat import fitting_prompt, prompt, render
 from limpid.text.tokenizer import SPECIAL_TOKENS, Tokenizer
 
@@ -69,6 +72,36 @@ def test_fitting_prompt_drops_the_oldest_turns_but_no_system_message(tokenizer: 
     assert fitting_prompt(tokenizer, talk, len(last)) == last
     with pytest.raises(LimpidError, match=f"{len(last)} tokens long and this model has room for {len(last) - 1}"):
         fitting_prompt(tokenizer, talk, len(last) - 1)
+
+
+@pytest.mark.parametrize("count", [2, 3, 30, 31])
+def test_a_long_conversation_is_shortened_as_turn_by_turn_but_sooner(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    roles = ["user", "assistant", "assistant"]  # not every turn can be the first one
+    talk = [{"role": roles[i % 3], "content": "x" * (1 + 7 * i % 5)} for i in range(count)]
+    whole = len(prompt(tokenizer, talk))
+    written: list[int] = []
+    real = chat.prompt
+
+    def counted(*arguments: Any) -> list[int]:
+        written.append(1)
+        return real(*arguments)
+
+    monkeypatch.setattr(chat, "prompt", counted)
+
+    def turn_by_turn(room: int) -> list[int]:
+        left = list(talk)
+        while len(ids := real(tokenizer, left)) > room and len(left) > 1:
+            left = left[1:]
+            while len(left) > 1 and left[0]["role"] != "user":
+                left = left[1:]
+        return ids
+
+    for room in range(len(real(tokenizer, talk[-1:])), whole + 1):
+        written.clear()
+        assert fitting_prompt(tokenizer, talk, room) == turn_by_turn(room)
+        assert len(written) <= 6
 
 
 @pytest.mark.parametrize(

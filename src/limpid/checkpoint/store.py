@@ -211,7 +211,8 @@ def checkpoint_path(run: Path, step: int) -> Path:
 
 def steps_of(run: Path) -> list[int]:
     """The steps a run has whole checkpoints of, ascending."""
-    return sorted(int(p.parent.name.removeprefix("step-")) for p in run.glob("checkpoints/step-*/checksums.json"))
+    names = (p.parent.name.removeprefix("step-") for p in run.glob("checkpoints/step-*/checksums.json"))
+    return sorted(int(name) for name in names if name.isdecimal())  # a copy somebody made has a name of its own
 
 
 def prune(run: Path, keep: int, best: int | None) -> None:

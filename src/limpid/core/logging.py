@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from limpid.core.errors import LimpidError
-from limpid.core.paths import describe_os_error
+from limpid.core.paths import atomic_write_text, describe_os_error
 
 
 class MetricsLog:
@@ -71,13 +71,20 @@ class TextsLog:
 def _keep_until(path: Path, step: int) -> None:
     if path.exists():
         kept = [record for record in read_metrics(path) if record["step"] <= step]
-        path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept), encoding="utf-8")
+        atomic_write_text(path, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept))
+
+
+def json_lines(text: str) -> list[str]:
+    """Lines that end at line feeds alone: what a model wrote may hold U+0085 or U+2028, which `splitlines` takes for
+    ends of lines and JSON leaves as they are."""
+    lines = text.split("\n")
+    return lines if lines[-1] else lines[:-1]
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The records of a metrics.jsonl; a last line cut short by a kill is left out."""
+    """The records of a file of JSON lines; a last line cut short by a kill is left out."""
     records = []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = json_lines(path.read_text(encoding="utf-8"))
     for number, line in enumerate(lines, start=1):
         try:
             records.append(json.loads(line))

@@ -60,7 +60,7 @@ class Input(NamedTuple):
         if isinstance(given, str):
             try:
                 given = json.loads(given)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise self._refused(f"is {self._noun()}, not {given[:60]!r}") from None
         if self.kind in ("number", "integer"):
             return self._number(given)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from limpid.core.logging import read_metrics
+from limpid.core.paths import atomic_write_text
 
 
 class SamplesLog:
@@ -24,7 +25,7 @@ class SamplesLog:
         """The samples of the rollout that update ``step`` begins with."""
         if not self._begun:
             before = read_metrics(self._path) if self._path.exists() else []
-            self._path.write_text("".join(map(_line, (r for r in before if r["step"] < step))), encoding="utf-8")
+            atomic_write_text(self._path, "".join(map(_line, (r for r in before if r["step"] < step))))
             self._begun = True
         with self._path.open("a", encoding="utf-8") as file:
             file.writelines(_line({"step": step, **sample}) for sample in samples)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sqlite3
 import threading
 import time
@@ -22,6 +23,8 @@ from limpid.core.errors import LimpidError
 from limpid.core.paths import describe_os_error, ensure_directory
 
 VERSION = 1
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What an id looks like; under another one, a chat could not be asked for, and so not be deleted either."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS chats (
     id TEXT PRIMARY KEY, title TEXT NOT NULL, settings TEXT NOT NULL, current TEXT,
@@ -120,12 +123,13 @@ class Chats:
                 for chat in table["chats"]:
                     db.execute(
                         "INSERT OR IGNORE INTO chats VALUES (?, ?, ?, ?, ?, ?)",
-                        (str(chat["id"]), str(chat["title"]), json.dumps(dict(chat["settings"])), chat["current"],
-                         float(chat["created"]), float(chat["updated"])),
+                        (_checked(chat["id"]), str(chat["title"]), json.dumps(dict(chat["settings"])),
+                         _checked(chat["current"], absent=True), float(chat["created"]), float(chat["updated"])),
                     )  # fmt: skip
                     for message in chat["messages"]:
-                        self._write_message(db, str(chat["id"]), message, keep=True)
-            except (KeyError, TypeError, ValueError, sqlite3.IntegrityError) as error:
+                        known = {"id": _checked(message["id"]), "parent": _checked(message["parent"], absent=True)}
+                        self._write_message(db, chat["id"], message | known, keep=True)
+            except (KeyError, TypeError, ValueError, OverflowError, sqlite3.Error) as error:
                 raise LimpidError(f"This export of chats is damaged: {error!r}.") from None
         return len(table["chats"])
 
@@ -169,8 +173,8 @@ class Chats:
                     self._connection = self._connect()
                 with self._connection:
                     yield self._connection
-            except sqlite3.IntegrityError:
-                raise
+            except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError):
+                raise  # of what was to be written; the file is well
             except sqlite3.OperationalError as error:  # locked, full, read-only: it may be well the next time
                 raise LimpidError(f"The history of chats ({self.path}) cannot be used: {error}.") from None
             except sqlite3.DatabaseError:
@@ -215,6 +219,15 @@ class Chats:
             part = self.path.with_name(self.path.name + ending)
             if part.exists():
                 part.rename(self.kept_aside.with_name(self.kept_aside.name + ending))
+
+
+def _checked(given: Any, *, absent: bool = False) -> str | None:
+    """An id, or None where one may be absent. Raises ValueError."""
+    if given is None and absent:
+        return None
+    if not isinstance(given, str) or not _ID.fullmatch(given):
+        raise ValueError(f"{str(given)[:80]!r} is no id")
+    return given
 
 
 def _unpacked(blob: bytes | None) -> Any | None:

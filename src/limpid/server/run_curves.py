@@ -6,10 +6,12 @@ the lowest and the highest are kept, so that no spike is lost. What is smoothed 
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
 import threading
+import time
 from collections import OrderedDict
 from io import BytesIO
 from pathlib import Path
@@ -39,6 +41,9 @@ _MARK = 256
 _LARGE = 256 * 1024
 _PART = 4 * 2**20
 """Bytes that are read and understood at a time."""
+_revisions = itertools.count(int(1000 * time.time()))
+"""Of all files together, and of servers that follow each other: a page that has drawn one is never told that it is the
+newest of another reading."""
 
 
 class Window(NamedTuple):
@@ -63,13 +68,13 @@ class MetricsFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self.revision = 0
         self.size = self.behind = 0
         self._begin()
 
     def _begin(self) -> None:
         self._at, self._mark, self._inode = 0, b"", 0
         self.damaged = 0
+        self.revision = next(_revisions)
         self._training, self._held_out = Rows(), Rows()
         self._newest: dict[str, float] = {}
         self._best_bits: float | None = None
@@ -91,7 +96,6 @@ class MetricsFile:
             file.seek(max(0, self._at - _MARK))
             if state.st_ino != self._inode or state.st_size < self._at or file.read(len(self._mark)) != self._mark:
                 self._begin()
-                self.revision += 1
             self._inode, self.size = state.st_ino, state.st_size
             self.behind = self.size - self._at
             begun = self._at
@@ -114,7 +118,7 @@ class MetricsFile:
         self.behind = max(0, self.size - self._at)
         file.seek(max(0, self._at - _MARK))
         self._mark = file.read(min(_MARK, self._at))
-        self.revision += 1
+        self.revision = next(_revisions)
         self._drawn.clear()
         if whole < _LARGE or not self._take_table(new[:whole]):
             for line in new[:whole].splitlines():
@@ -170,8 +174,9 @@ class MetricsFile:
 
     @property
     def digest(self) -> Digest:
-        last = [int(rows.steps[-1]) for rows in (self._training, self._held_out) if len(rows)]
-        return Digest(max(last, default=None), self._best_bits, dict(self._newest))
+        with self._lock:
+            last = [int(rows.steps[-1]) for rows in (self._training, self._held_out) if len(rows)]
+            return Digest(max(last, default=None), self._best_bits, dict(self._newest))
 
     def names(self) -> list[str]:
         with self._lock:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from limpid.checkpoint import store
+from limpid.core.logging import json_lines
 from limpid.server.errors import ApiError
 from limpid.server.run_curves import MetricsFile
 from limpid.server.run_shelf import MetricsShelf, Reading
@@ -74,7 +76,7 @@ class RunFolder:
         facts = describe(path, self.root, metrics.digest if metrics else None)
         if path == self.root:
             facts["name"] = "."
-        return facts | {
+        return finite(facts) | {
             "names": metrics.names if metrics else [],
             "damaged": metrics.damaged if metrics else 0,
             "line": facts["stage"] in ("demo", None) and (path / "report.html").is_file(),
@@ -113,24 +115,24 @@ class RunFolder:
         """What is shown of one run beside its curves."""
         recipe = self.text(path / "recipe.toml")
         sitting, summary = read_sitting(path), read_json(path / "summary.json")
-        return {
+        return finite({
             "recipe": recipe, "keys": flat(recipe or ""), "texts": self._texts(path), "log": self.tail(path / LOG),
             "command": sitting.get("command") or None, "began": sitting.get("began"),
             "measures": summary.get("measures") if isinstance(summary.get("measures"), dict) else {},
-        }  # fmt: skip
+        })  # fmt: skip
 
     def _texts(self, path: Path) -> list[dict[str, Any]]:
         """What the model wrote, by step: of a stage's evaluations, of RL's rollouts, of the summary at the end."""
         found = []
         for name in ("texts.jsonl", "samples.jsonl"):
-            for line in (self.text(path / name) or "").splitlines():
+            for line in json_lines(self.text(path / name) or ""):
                 try:
                     record = json.loads(line)
                     found.append({
                         "step": int(record["step"]), "prompt": str(record["prompt"]),
                         "text": str(record.get("text", record.get("answer", ""))), "reward": record.get("reward"),
                     })  # fmt: skip
-                except (ValueError, KeyError, TypeError):
+                except (ValueError, KeyError, TypeError, OverflowError):
                     continue
         summary = read_json(path / "summary.json")
         answers = summary.get("answers")
@@ -141,6 +143,15 @@ class RunFolder:
                     "expected": one.get("expected"), "grade": one.get("grade"),
                 })  # fmt: skip
         return sorted(found, key=lambda one: one["step"] or 0)[-TEXTS:]
+
+
+def finite(value: Any) -> Any:
+    """``value`` with None for each NaN and infinity in it, which files may hold and JSON may not."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def flat(recipe: str) -> dict[str, str]:

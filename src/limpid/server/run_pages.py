@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -36,6 +37,8 @@ REPORT_POLICY = (
     "img-src data:; base-uri 'none'; form-action 'none'"
 )
 """A report is a file that anybody may have written: it is shown with an origin of its own and can ask nobody."""
+_NOT_IN_NAMES = re.compile(r"[\s=\\\x00-\x1f\x7f]+")
+"""Of a folder's name, what no model's may have; what stands before = is taken for the whole name."""
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -205,8 +208,8 @@ async def _load(state: State, folder: RunFolder, path: Path, body: LoadBody) -> 
         raise bad_request(
             f"{LOADED} checkpoints are loaded beside the first models; unload one to make room.", code="too_many_loaded"
         )
-    base = "-".join(part for part in [*body.run.split("/"), str(step)] if part != ".").replace(" ", "-")[:120]
-    name = _free(base, {model.name for model in models})
+    base = "-".join(part for part in [*body.run.split("/"), str(step)] if part != ".")
+    name = _free(_NOT_IN_NAMES.sub("-", base)[:120], {model.name for model in models})
     load: Callable[[Path, str], Any] = state.loader
     models.add(await load(checkpoint, name))
     return name

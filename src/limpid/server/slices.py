@@ -46,7 +46,9 @@ def part(trace: Trace, name: str, index: str = "") -> npt.NDArray[Any]:
             cut: npt.NDArray[Any] = found[tuple(steps[1:])]
             return cut
 
-        return one(heads) if isinstance(heads, int) else np.stack([one(head) for head in heads])
+        if isinstance(heads, int):
+            return one(heads)
+        return np.stack([one(head) for head in heads]) if heads else one(0)[None][:0]
     if name in ("logits", "probabilities"):
         rows = range(shape[0])[steps[0]]
         logits = trace.subject.logits(trace.hidden[rows if isinstance(rows, int) else list(rows)])

@@ -27,6 +27,7 @@ from limpid.server.errors import bad_request
 from limpid.server.models import ServedModel
 from limpid.server.requests import ALTERNATIVES, ChatMessage, GenerationBody
 from limpid.server.stream import EventStream, Json, event, in_thread
+from limpid.text.chat import newest
 from limpid.text.tokenizer import Tokenizer
 
 PAUSE_SECONDS = 0.05
@@ -104,17 +105,13 @@ def read_prompt(model: ServedModel, body: PromptBody) -> Prompt:
     kept = model.context - max(1, min(body.max_tokens or model.context, model.context // 4))
     rules = [turn for turn in turns if turn["role"] == "system"]
     said = [turn for turn in turns if turn["role"] != "system"]
-    whole = len(said)
-    while True:
-        ids = model.chat_ids([*rules, *said], [])
-        if len(ids) <= kept and len(ids) + len(prefix) < model.context:
-            return Prompt(ids, prefix, whole - len(said))
-        if len(said) <= 1:
-            _check_room(model, len(ids), kept, "messages")
-            _check_room(model, len(ids) + len(prefix), model.context - 1, "prefix")
-        said = said[1:]
-        while len(said) > 1 and said[0]["role"] != "user":
-            said = said[1:]
+    ids, dropped = newest(
+        said, lambda left: model.chat_ids([*rules, *left], []),
+        fits=lambda ids: len(ids) <= kept and len(ids) + len(prefix) < model.context,
+    )  # fmt: skip
+    _check_room(model, len(ids), kept, "messages")
+    _check_room(model, len(ids) + len(prefix), model.context - 1, "prefix")
+    return Prompt(ids, prefix, dropped)
 
 
 def _check_room(model: ServedModel, tokens: int, room: int, param: str) -> None:

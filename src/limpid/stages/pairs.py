@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
+from limpid.core.logging import json_lines
 from limpid.core.paths import atomic_write_text
 from limpid.data.document import Split
 from limpid.data.preference_batches import EncodedPreferences, encode_preferences
@@ -91,7 +92,7 @@ def _sampled(
 ) -> list[Preference]:
     kept = folder / SAMPLED
     if kept.exists() and store.steps_of(folder):  # else it may be of another recipe, cut short before its first save
-        return [Preference(**json.loads(line)) for line in kept.read_text(encoding="utf-8").splitlines()]
+        return [Preference(**json.loads(line)) for line in json_lines(kept.read_text(encoding="utf-8"))]
     questions = [dialogues(seed).rl_prompts(i) for i in range(section.sampled)]
     found = sampled_pairs(
         engine(), tokenizer, questions, samples=section.samples, temperature=section.temperature, seed=seed

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from limpid.core.logging import json_lines
 from limpid.stages.sitting import read_sitting
 
 MARKS = ("recipe.toml", "summary.json", "metrics.jsonl", "checkpoints")
@@ -148,7 +149,7 @@ def stage_of(run: Path) -> str | None:
 def _metrics(run: Path) -> list[dict[str, Any]]:
     """The readable records of metrics.jsonl; a damaged line hides no other."""
     try:
-        lines = (run / "metrics.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = json_lines((run / "metrics.jsonl").read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return []
     records = []

@@ -11,8 +11,8 @@ a user's message (`tool_calls.as_text`), so that any vocabulary with the five ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from limpid.core.errors import LimpidError
 from limpid.text import chat_template
@@ -22,6 +22,7 @@ from limpid.text.tool_calls import as_text
 Message = Mapping[str, Any]
 """role, content; of an assistant perhaps ``tool_calls`` as OpenAI's API has them, with arguments as an object or as
 JSON, and ``weight`` 0 where its words are not to be learnt."""
+T = TypeVar("T", bound=Message)
 Tools = Sequence[Mapping[str, Any]]
 """Functions the assistant may call, as OpenAI's API has them."""
 ROLES = ("system", "user", "assistant", "tool")
@@ -83,15 +84,37 @@ def fitting_prompt(tokenizer: Tokenizer, messages: Sequence[Message], room: int,
     """
     system = [m for m in messages if m["role"] == "system"]
     turns = [m for m in messages if m["role"] != "system"]
-    while True:
-        ids = prompt(tokenizer, [*system, *turns], tools)
-        if len(ids) <= room:
-            return ids
-        if len(turns) <= 1:
-            raise LimpidError(f"the message is {len(ids)} tokens long and this model has room for {room}; shorten it.")
-        turns = turns[1:]
-        while len(turns) > 1 and turns[0]["role"] != "user":
-            turns = turns[1:]
+    ids, _ = newest(turns, lambda kept: prompt(tokenizer, [*system, *kept], tools), fits=lambda ids: len(ids) <= room)
+    if len(ids) > room:
+        raise LimpidError(f"the message is {len(ids)} tokens long and this model has room for {room}; shorten it.")
+    return ids
+
+
+def newest(
+    turns: Sequence[T], write: Callable[[Sequence[T]], list[int]], *, fits: Callable[[list[int]], bool]
+) -> tuple[list[int], int]:
+    """What ``write`` makes of as many of the newest turns as fit, and how many older ones were left out.
+
+    What is left begins with a user's turn, or is the last one alone, which is written whether it fits or not. Where to
+    begin is found by halving: the longer the conversation, the less of it may be written again and again.
+    """
+    ids = write(turns)
+    if fits(ids) or len(turns) < 2:
+        return ids, 0
+    last = len(turns) - 1
+    begins = [place for place in range(1, last) if turns[place]["role"] == "user"]
+    low, high = (
+        0,
+        len(begins),
+    )  # what begins before ``low`` does not fit; at ``high`` it does, or is the last turn alone
+    found: list[int] | None = None
+    while low < high:
+        middle = (low + high) // 2
+        if fits(ids := write(turns[begins[middle] :])):
+            found, high = ids, middle
+        else:
+            low = middle + 1
+    return (found, begins[high]) if found is not None else (write(turns[last:]), last)
 
 
 def check_messages(messages: Sequence[Message]) -> None:
