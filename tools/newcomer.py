@@ -22,9 +22,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-KEPT = ("PATH", "LANG", "LC_ALL", "TERM", "LIMPID_DATA_DIR", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
+KEPT = ("PATH", "SHELL", "LANG", "LC_ALL", "TERM", "LIMPID_DATA_DIR", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
 SMALL = (
-    "model.depth=1 model.d_model=32 model.head_dim=16 model.context=256 train.steps=2 train.tokens_per_step=128 "
+    "model.depth=1 model.d_model=32 model.head_dim=16 model.context=256 train.steps=2 train.tokens_per_step=512 "
     "train.compile=false eval.tokens=256 checkpoint.every=0 tokenizer.kind=char"
 )
 DEMO = "model.depth=1 train.steps=2 sft.steps=2 sft.conversations=300 reward.pairs=20 reward.sampled=0 grpo.steps=1"

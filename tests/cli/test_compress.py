@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import io
 import json
 import lzma
 import os
@@ -14,6 +16,7 @@ from tests.conftest import TEXTS, random_llama
 
 from limpid.checkpoint import store
 from limpid.cli.main import main
+from limpid.core import paths
 from limpid.parallel.environment import World
 from limpid.text.tokenizer import Tokenizer
 
@@ -102,3 +105,40 @@ def test_nothing_is_written_over_or_by_another_model(
     code, _, err = limpid("compress", saved_run, text, tmp_path / "x", "--dtype", "int8")
     assert code == 1
     assert "--dtype int8" in err
+
+
+class Full(io.FileIO):
+    """A file of a disk that has room for four bytes more."""
+
+    def write(self, data) -> int:
+        super().write(bytes(data)[:4])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["as it writes", "as it is brought to the disk"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    limpid, saved_run: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    packed, folder = tmp_path / "text.lz", tmp_path / "full"
+    assert limpid("compress", saved_run, text, packed, "--no-verify")[0] == 0
+    folder.mkdir()
+    old = folder / "old"
+    old.write_text("kept")
+
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if at_once:
+        monkeypatch.setattr(paths, "open", lambda name, mode: Full(name, mode), raising=False)
+    else:
+        monkeypatch.setattr(paths.os, "fsync", refuse)
+    for verb, source, out in (
+        ("compress", text, folder / "new"),
+        ("compress", text, old),
+        ("decompress", packed, folder / "new"),
+    ):
+        code, said, err = limpid(verb, saved_run, source, out, "--force")
+        assert code == 1
+        assert said == ""
+        assert err.startswith(f"limpid: The disk (or your quota) is full at {out}: free some space")
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"old": "kept"}

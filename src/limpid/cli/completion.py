@@ -40,7 +40,7 @@ _limpid() {
         value="${answer%%$'\\t'*}"
         if [[ $value == *[.=] ]]; then open+=("$value"); else whole+=("${value//:/\\\\:}:${answer#*$'\\t'}"); fi
     done
-    (( $#open + $#whole )) || { _files; return }
+    (( $#open + $#whole )) || { compset -P '*='; _files; return }
     (( $#open )) && compadd -S '' -- $open
     (( $#whole )) && _describe 'limpid' whole
     return 0
