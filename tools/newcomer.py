@@ -22,7 +22,10 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-KEPT = ("PATH", "SHELL", "LANG", "LC_ALL", "TERM", "LIMPID_DATA_DIR", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
+KEPT = (
+    *("PATH", "SHELL", "LANG", "LC_ALL", "TERM", "LIMPID_DATA_DIR"),
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"),
+)
 SMALL = (
     "model.depth=1 model.d_model=32 model.head_dim=16 model.context=256 train.steps=2 train.tokens_per_step=512 "
     "train.compile=false eval.tokens=256 checkpoint.every=0 tokenizer.kind=char"

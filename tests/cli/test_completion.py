@@ -125,7 +125,8 @@ def test_bash(workplace: Path, line: str, words: list[str]) -> None:
 def test_zsh(workplace: Path) -> None:
     """The function as zsh calls it, its builtins replaced by ones that tell."""
     script = completion.ZSH.partition("(( $+functions")[0]
-    tell = 'compadd() { print -l "${@:4}" }; _describe() { print -l "${(@)whole}" }; _files() { print files }; compset() { :; }\n'
+    tell = 'compadd() { print -l "${@:4}" }; _describe() { print -l "${(@)whole}" }; _files() { print files }; '
+    tell += "compset() { :; }\n"
     call = 'words=(limpid); LBUFFER="{}"; _limpid\n'
     lines = shell("zsh", tell + script + call.format("limpid pretr") + call.format("limpid pretrain demo optim.lr"))
     assert lines == [f"pretrain:{VERBS['pretrain']}", "optim.lr="]
