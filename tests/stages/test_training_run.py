@@ -68,6 +68,18 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(tmp_path, tiny_r
     assert len(losses[0]) == 8
 
 
+def test_the_best_is_kept_though_no_checkpoint_was_due(tmp_path, tiny_table):
+    """At such a rate what comes next is anything: the best is not the last."""
+    wild = tiny_table | {"optim": {"kind": "adamw", "lr": 30.0, "clip": 0.0}, "eval": {"every": 1, "tokens": 512}}
+    recipe = parse(Recipe, wild | {"checkpoint": {"every": 100, "keep": 1}}, "wild")
+    events = list(pretrain(recipe, tmp_path / "run", ALONE))
+    looks = {e.step: e.values["validation_bits_per_byte"] for e in events if isinstance(e, Evaluated)}
+    best = min(looks, key=looks.__getitem__)
+    assert best < 8
+    assert store.steps_of(tmp_path / "run") == [best, 8]
+    assert store.read(store.checkpoint_path(tmp_path / "run", best)).state["best"]["step"] == best
+
+
 def test_a_run_is_not_begun_twice_and_not_resumed_with_another_recipe(tmp_path, tiny_table, tiny_recipe, whole_run):
     with pytest.raises(LimpidError, match="already holds a run: add --resume"):
         list(pretrain(tiny_recipe, whole_run, ALONE))

@@ -28,7 +28,8 @@ STAGES = ("pretrain", "sft", "distill", "dpo", "grpo", "ppo")
 
 
 class CheckpointSection(Section):
-    """every: steps between checkpoints (0: only the last). keep: how many of the newest stay, beside the best."""
+    """every: steps between checkpoints (0: only the last). keep: how many of the newest stay, beside the best,
+    which is saved as it is found (unless every is 0)."""
 
     every: int = 200
     keep: int = 2

@@ -217,8 +217,10 @@ def train_stage(
                 log.write(report.step, {**report._asdict(), "tokens_per_second": speed, **machine, **extra})
             yield report
             last = report.step == job.steps
+            due = recipe.checkpoint.every and report.step % recipe.checkpoint.every == 0
             if last or (recipe.eval.every and report.step % recipe.eval.every == 0):
                 yield evaluate(report.step)
+                due = due or (recipe.checkpoint.every and world.any(best.get("step") == report.step))
                 if job.sample is not None:
                     prompt, text = job.sample()
                     if texts is not None:
@@ -226,7 +228,7 @@ def train_stage(
                     yield Sampled(report.step, prompt, text)
                     settle(job.model)
             stopped = world.any(stop.code is not None)
-            if last or stopped or (recipe.checkpoint.every and report.step % recipe.checkpoint.every == 0):
+            if last or stopped or due:
                 yield save(report.step)
                 saved = report.step
             if stopped and not last:
