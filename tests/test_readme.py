@@ -26,6 +26,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 def commands(verb: str) -> list[list[str]]:
     """The README's command lines that call ``limpid VERB``, without the path before it and the remark behind."""
     lines = [line.split(" # ")[0].strip() for language, text in BLOCKS if not language for line in text.splitlines()]
+    lines = [line for line in lines if "torchrun" not in line]  # in a test of its own
     found = [re.search(rf"(?:\.venv/bin/|-m )limpid ({verb}\b.*)", line) for line in lines]
     return [shlex.split(match[1]) for match in found if match]
 
@@ -165,7 +166,7 @@ def test_every_command_of_the_readme_is_tried_here():
     written = len(
         re.findall(r"(?:\.venv/bin/|-m )limpid \w", "".join(text for language, text in BLOCKS if not language))
     )
-    assert tried == written >= 8
+    assert tried + 1 == written >= 8  # that of torchrun is in a test of its own
 
 
 def test_translation(workplace):

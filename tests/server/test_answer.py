@@ -4,6 +4,7 @@ import asyncio
 import random
 
 import pytest
+from tests.server import loops
 
 from limpid.server.answer import Answer, Left, Piece, Reply, Speech
 from limpid.server.errors import ApiError
@@ -102,7 +103,7 @@ def test_a_reply_gathers_pieces_until_all_answers_are_over() -> None:
         loop.call_later(0.01, say, answers[0], Piece(0, "c", [], "length"))
         return [batch async for batch in reply.batches()]
 
-    assert asyncio.run(talk()) == [[Piece(0, "a", []), Piece(1, "b", [], "stop")], [Piece(0, "c", [], "length")]]
+    assert loops.run(talk()) == [[Piece(0, "a", []), Piece(1, "b", [], "stop")], [Piece(0, "c", [], "length")]]
 
 
 def test_a_reply_that_pauses_is_stirred_for_the_first_piece_and_the_last() -> None:
@@ -121,7 +122,7 @@ def test_a_reply_that_pauses_is_stirred_for_the_first_piece_and_the_last() -> No
                     loop.call_soon(lambda piece=piece: stirred.append(say(answer, piece)))
         return heard
 
-    assert asyncio.run(asyncio.wait_for(talk(), 30)) == ["a", "bcd"]
+    assert loops.run(asyncio.wait_for(talk(), 30)) == ["a", "bcd"]
     assert stirred == [True, False, False, True]
 
 
@@ -137,7 +138,7 @@ def test_after_a_pause_without_a_word_the_next_one_is_heard_at_once() -> None:
         assert say(answer, Piece(0, "c", [], "stop"))
         assert await anext(batches) == [Piece(0, "c", [], "stop")]
 
-    asyncio.run(asyncio.wait_for(talk(), 30))
+    loops.run(asyncio.wait_for(talk(), 30))
 
 
 def test_who_leaves_cancels_what_is_not_over() -> None:
@@ -153,7 +154,7 @@ def test_who_leaves_cancels_what_is_not_over() -> None:
                 pass
         assert cancelled == [answers[1]]
 
-    asyncio.run(talk())
+    loops.run(talk())
 
 
 def test_an_error_ends_the_reply() -> None:
@@ -165,4 +166,4 @@ def test_an_error_ends_the_reply() -> None:
             async for _ in reply.batches():
                 pass
 
-    asyncio.run(talk())
+    loops.run(talk())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
+from tests.server import loops
 
 from limpid.server.errors import ApiError
 from limpid.server.guard import LOOPBACK_HOSTS, Guard, is_loopback
@@ -53,7 +53,7 @@ def ask(
     guard = Guard(app, count=heard.counted.append, **settings)
     given = [("host", "localhost:8000"), *(headers or [])] if not _has(headers, "host") else headers
     lines = [(name.encode(), value.encode("latin-1")) for name, value in given or []]
-    asyncio.run(guard({"type": "http", "method": method, "path": path, "headers": lines}, receive, send))
+    loops.run(guard({"type": "http", "method": method, "path": path, "headers": lines}, receive, send))
     return heard
 
 

@@ -35,6 +35,10 @@ from limpid.training.fit import StepReport
 ANIMALS = ["cat", "dog", "log", "mat"]
 
 
+def slow(name: str) -> Any:
+    return pytest.param(name, marks=pytest.mark.slow)
+
+
 def rows(count: int, seed: int) -> list[dict[str, str]]:
     """The better answer names what was asked for."""
     draw = random.Random(seed)
@@ -144,7 +148,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
     assert first.summary["measures"] == second.summary["measures"]
 
 
-@pytest.mark.parametrize("name", ["likelihood", "dpo"])
+@pytest.mark.parametrize("name", [slow("likelihood"), "dpo"])
 def test_two_processes_make_the_updates_of_one(
     tmp_path: Path, pairs: Path, corpus: Path, saved_run: Path, name: str
 ) -> None:
@@ -171,7 +175,7 @@ def test_two_processes_make_the_updates_of_one(
         assert told[1][measure]["value"] == pytest.approx(found["value"], abs=1e-4), measure
 
 
-@pytest.mark.parametrize("loss", ["dpo", "ipo", "kto", "orpo"])
+@pytest.mark.parametrize("loss", ["dpo", slow("ipo"), "kto", slow("orpo")])
 def test_each_loss_learns_the_pairs(tmp_path: Path, pairs: Path, corpus: Path, saved_run: Path, loss: str) -> None:
     settings = {"loss": loss, "epochs": 8, "lr": 3e-3, "imitation": 0.1, "beta": {"orpo": 1.0}.get(loss, 0.2)}
     events = list(dpo(recipe_for(pairs, corpus, dpo=settings), saved_run, tmp_path / "run", ALONE))

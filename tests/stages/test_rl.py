@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tomli_w
@@ -46,6 +47,10 @@ MORE = {
     "ppo": {"kl_target": 1.0},
     "ppo shared": {"value": "shared"},
 }
+
+
+def slow(name: str) -> Any:
+    return pytest.param(name, marks=pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +127,10 @@ def test_every_step_tells_reward_divergence_entropy_and_length_together_even_whe
     assert {"explained_variance", "value_loss", "kl_coefficient", "kl_an_answer"} <= records(other)[-1].keys()
 
 
-@pytest.mark.parametrize("name", ["grpo", "rloo", "ppo", "ppo shared"])
+@pytest.mark.parametrize(
+    "name",
+    ["grpo", slow("rloo"), "ppo", slow("ppo shared")],
+)
 def test_two_processes_make_the_updates_of_one(tmp_path, source, name):
     stage = stage_of(name)
     made = recipe(name, steps=1)

@@ -192,8 +192,10 @@ def test_own_points_from_a_file_drawn_and_wrong(visit: Callable[..., Visit], tmp
     drawn = int(page.locator(".play-draw [role=status]").inner_text().split()[0])
     assert drawn > 8
     one.picture("playground-draw")
+    before = page.evaluate("location.hash")
     page.get_by_role("button", name="Learn from these").click()
     expect(page.locator("dialog")).to_have_count(0)
+    page.wait_for_function("before => location.hash !== before", arg=before)
     own = Playground.from_address(state(page))
     assert len(own.data.labels) == drawn
     assert [-2.0, -2.5, -1.0] in own.own.rows.tolist()  # type: ignore[union-attr]

@@ -88,11 +88,13 @@ def test_what_is_hidden_is_filled_in(here: Callable[..., Visit], runs: dict[str,
     page.keyboard.press("ArrowRight")  # and another is hidden, by the keyboard
     page.keyboard.press("Enter")
     expect(page.locator(".reading-place")).to_have_count(2)
-    assert "hide=1%2C4" in page.url
+    assert "hide=1%2C4" in page.evaluate("location.hash")
     ids, shares = shown(page, 4)
     np.testing.assert_allclose(shares, expected(1, 4)[4][ids], atol=1e-5)
     page.get_by_role("button", name="Show code").click()
+    expect(page.locator("dialog")).to_be_visible()
     page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
     page.get_by_role("link", name="Attention").last.click()
     page.wait_for_selector("body[data-page='attention'] main:not([aria-busy='true'])")
     expect(page.locator(".reading .chip")).to_have_text(["[MASK]", "[MASK]"])

@@ -65,7 +65,7 @@ def compare(
     console = Console(highlight=False)
     for table in _tables(found):
         console.print(table)
-    console.print(f"The page is {folder / 'compare.html'}")
+    console.print(f"The page is {folder / 'compare.html'}", soft_wrap=True)
 
 
 def _named(runs: list[str]) -> dict[str, Path]:

@@ -51,7 +51,7 @@ def export(
         parts = [name for name in files if re.fullmatch(r".+-\d{5}-of-\d{5}\.safetensors", name)]
         shown = [name for name in files if name not in parts[1:-1]]
         said = ", ".join(f"{name} ... ({len(parts)} parts)" if parts[:1] == [name] else name for name in shown)
-        console.print(f"The model is in {out}: {said}", markup=False)
+        console.print(f"The model is in {out}: {said}", markup=False, soft_wrap=True)
     if not all(result.passed for result in results):
         raise LimpidError(f"what was written to {out} is not the same model; do not use it.")
 

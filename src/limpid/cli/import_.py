@@ -39,4 +39,4 @@ def import_(
     )
     if not done.own_template:
         console.print("It brought no chat template: conversations are written plainly (User: ... Assistant: ...).")
-    console.print(f"The run is in {out}")
+    console.print(f"The run is in {out}", soft_wrap=True)

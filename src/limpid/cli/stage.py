@@ -32,5 +32,5 @@ def run_stage(
     finally:
         leave()
     if world.leads:
-        console.print(f"The run is in {folder}")
+        console.print(f"The run is in {folder}", soft_wrap=True)
     return finished

@@ -80,7 +80,7 @@ def train_tokenizer(
     examples = [pieces(tokenizer, text)] if text else []
     for tokens in [*(e["tokens"] for e in finished.summary["example"]), *examples]:
         console.print(f"{len(tokens):3d} tokens  ", _tiles(tokens), soft_wrap=True, sep="")
-    console.print(f"The tokenizer is in {folder}")
+    console.print(f"The tokenizer is in {folder}", soft_wrap=True)
 
 
 @tokenize.command("encode")

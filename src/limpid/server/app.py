@@ -152,7 +152,7 @@ def _inputs(model: ServedModel, body: EmbeddingBody) -> list[list[int]]:
     for text in body.input:
         ids = model.prompt_ids(text, "input")
         if not text or not ids:
-            raise bad_request("A text to embed is empty.", "input", "empty_text")
+            raise bad_request("A text to embed is empty.", "input")
         if len(ids) > model.context:
             raise context_exceeded(len(ids), model.context, "input")
         texts.append(ids)

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
+from tests.server import loops
 from tests.server.blackbox.asking import CHAT, COMPLETIONS, Live, answer, deltas, idle, refused, said, stream, until
 from tests.server.blackbox.conftest import serve
 
@@ -63,7 +64,7 @@ def test_openais_asynchronous_client(live: Live) -> None:
             return list(await asyncio.gather(*[ask(client, question) for question in QUESTIONS]))
 
     with live.http() as http:
-        assert asyncio.run(all_of_them()) == [said(http, live.greedy(question)) for question in QUESTIONS]
+        assert loops.run(all_of_them()) == [said(http, live.greedy(question)) for question in QUESTIONS]
 
 
 def test_who_closes_a_stream_frees_the_row(live: Live) -> None:
