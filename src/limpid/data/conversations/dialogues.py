@@ -31,7 +31,8 @@ MIXTURE: dict[str, float] = {
     "identity": 0.03,
 }  # fmt: skip
 ASKED_OF_UNKNOWN: dict[str, float] = {"description": 0.3, "module": 0.4, "signature": 0.3}
-"""Of a made-up name; what is said of its module is short, and soonest invented."""
+"""In fine-tuning, of a made-up name; what is said of its module is short, and soonest invented. RL asks evenly: more of
+modules there made the model refuse those it knows (97.3 to 93.8% right)."""
 RL_MIXTURE: dict[str, float] = {
     "description": 0.15, "module": 0.19, "signature": 0.16, "unknown": 0.40, "arithmetic": 0.10,
 }  # fmt: skip
@@ -152,7 +153,7 @@ class Dialogues:
         if kind in ASKED_OF_NAMES:
             return _about(rng.choice(self.seen), kind, wording(kind))
         if kind == "unknown":
-            asked = _choose(rng, ASKED_OF_UNKNOWN)
+            asked = _choose(rng, ASKED_OF_UNKNOWN) if purpose == "train" else rng.choice(ASKED_OF_NAMES)
             return _unknown(rng.choice(self.fakes[purpose]), asked, wording(asked))
         if kind == "arithmetic":
             return _sum(*self._numbers(rng, held_out=False), wording(kind))
