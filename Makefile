@@ -30,7 +30,7 @@ demo: .venv/.runtime
 install: .venv/.whole
 
 test: .venv/.whole
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses=4 --dist loadfile --no-loadscope-reorder $(TESTARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile --no-loadscope-reorder $(TESTARGS)
 
 test-slow: .venv/.whole
 	$(BIN)/python -m pytest -m slow $(TESTARGS)

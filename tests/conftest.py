@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,30 @@ TEXTS = [
     "床前明月光，疑是地上霜。举头望明月，低头思故乡。",
     "Smile 🙂 and wave 👋🏽, the family 👨‍👩‍👧 waves back. 12 + 30 = 42\n\n",
 ] * 4
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, four at most: a browser test is waiting half of its time."""
+    return min(4, (os.cpu_count() or 1) + 1)
+
+
+def settle() -> None:
+    """What lives now will live on (modules, fixtures of the session): the collector need not walk it again.
+
+    Stages collect whenever they give memory back, and with all tests imported each time took .2 s.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_collection_finish() -> None:
+    settle()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _settled() -> Iterator[None]:
+    yield
+    settle()
 
 
 @pytest.fixture(scope="session")
