@@ -222,7 +222,7 @@ def test_validation_comes_out_of_training_where_only_a_test_is_named(tmp_path: P
 
 def test_too_little_text(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(LimpidError, match="holds only 1 characters"):
+    with pytest.raises(LimpidError, match="its longest text is 1 long"):
         resolve(str(tmp_path / "a.txt"))
 
 

@@ -158,11 +158,11 @@ def _divide(read: Read, name: str, *, test: bool = True) -> dict[Split, Iterable
     """One stream of documents in 90/5/5, or in 95/5 with validation as test as well when `test` is False."""
     first = list(islice(read(), MANY_DOCUMENTS))
     whole = Part(read, cut=len(first) < MANY_DOCUMENTS)
-    if whole.cut and max((len(document.text) for document in first), default=0) < MIN_CHARACTERS:
-        held = sum(len(document.text) for document in first)
+    longest = max((len(document.text) for document in first), default=0)
+    if whole.cut and longest < MIN_CHARACTERS:
         raise LimpidError(
-            f"{name} holds only {held} characters in {len(first)} documents: too little to train on and to keep some "
-            f"for validation. Give data.path= a longer text ({MIN_CHARACTERS} characters at least)."
+            f"{name} has too little to train on and to keep some for validation: its longest text is {longest} "
+            f"long, in characters, and needs {MIN_CHARACTERS}. Give data.path= a longer text."
         )
     last = TWENTY - 1 if test else TWENTY
     validation = replace(whole, low=last - 1, high=last)
