@@ -1,8 +1,9 @@
 """Task batches: a pure function of the step, every example once an epoch, little padding, right lengths."""
 
+import pytest
 import torch
 
-from limpid.data.task_batches import POOL, TaskBatches, TaskExamples, encode
+from limpid.data.task_batches import POOL, TaskBatches, TaskExamples, WordDropout, encode
 from limpid.text.task_inputs import task_tokens, with_task_tokens
 
 
@@ -54,3 +55,30 @@ def test_the_extract_token_is_the_last_of_each_length(tokenizer):
     last = batch.inputs.gather(2, batch.lengths[:, :, None] - 1)
     assert set(last.flatten().tolist()) == {tokens.extract}
     assert set(batch.inputs[:, :, 0].flatten().tolist()) == {tokens.start}
+
+
+def test_word_dropout_leaves_out_tokens_at_its_rate_and_never_control_tokens():
+    start, end = 998, 999
+    texts = [[start, *range(1, 40 + i % 9), end] for i in range(64)]
+    plain = TaskBatches(
+        TaskExamples([[text, text[:5]] if i % 2 else [text] for i, text in enumerate(texts)], [0.0] * 64), 8, 0
+    )
+    thinned = WordDropout(plain, 0.3, [start, end], seed=0)
+    left = words = 0
+    for step in range(8):
+        batch, whole = thinned[step], plain[step]
+        assert torch.equal(batch.labels, whole.labels)
+        for row, full, length, full_length in zip(
+            batch.inputs.flatten(0, 1), whole.inputs.flatten(0, 1), batch.lengths.flatten(), whole.lengths.flatten(),
+            strict=True,
+        ):  # fmt: skip
+            kept, given = row[:length].tolist(), full[:full_length].tolist()
+            assert not row[length:].any()
+            assert [t for t in kept if t > 900] == [t for t in given if t > 900]
+            said = [t for t in kept if t < 900]
+            assert said == sorted(set(said) & set(given))  # in their order: the words are 1, 2, 3, ...
+            left += len(said)
+            words += sum(t < 900 for t in given)
+    assert left / words == pytest.approx(0.7, abs=0.03)
+    assert torch.equal(thinned[3].inputs, WordDropout(plain, 0.3, [start, end], seed=0)[3].inputs)
+    assert not torch.equal(thinned[3].lengths, WordDropout(plain, 0.3, [start, end], seed=1)[3].lengths)

@@ -121,3 +121,25 @@ class TaskBatches:
             visits = generator(self.seed, "pool", number).permutation(POOL)
             self._pool = number, [picked[v * self.rows : (v + 1) * self.rows] for v in visits]
         return self.examples.batch(self._pool[1][place])
+
+
+class WordDropout:
+    """The same batches, with each token of a text left out at this rate, others at every step (Iyyer et al. 2015,
+    section 2.3): no class can hang on one word. Control tokens stay.
+    """
+
+    def __init__(self, batches: TaskBatches, rate: float, control_tokens: Sequence[int], seed: int) -> None:
+        self.batches, self.rate, self.seed = batches, rate, seed
+        self.control_tokens = torch.tensor(control_tokens)
+
+    def __getitem__(self, step: int) -> TaskBatch:
+        batch: TaskBatch = self.batches[step]
+        inputs = batch.inputs
+        drawn = torch.from_numpy(generator(self.seed, "word dropout", step).random(inputs.shape))
+        stays = (drawn >= self.rate) | torch.isin(inputs, self.control_tokens)
+        stays &= torch.arange(inputs.shape[2]) < batch.lengths[:, :, None]
+        lengths = stays.sum(2)
+        first = (~stays).long().argsort(dim=2, stable=True)  # what stays, in its order, then the rest
+        width = -(-int(lengths.max()) // ROUND) * ROUND
+        inputs = inputs.gather(2, first).masked_fill(torch.arange(inputs.shape[2]) >= lengths[:, :, None], 0)
+        return batch._replace(inputs=inputs[:, :, :width], lengths=lengths)

@@ -14,7 +14,7 @@ from limpid.checkpoint import store
 from limpid.checkpoint.shards import read_shards
 from limpid.core.errors import LimpidError
 from limpid.data.document import Split
-from limpid.data.task_batches import TaskBatches, TaskExamples, encode
+from limpid.data.task_batches import TaskBatches, TaskExamples, WordDropout, encode
 from limpid.data.tasks import Columns, Example, Labels, task_splits
 from limpid.evaluation.bootstrap import Interval, resampled_interval
 from limpid.evaluation.ngram_baseline import Fitted, fit_baseline, predicted_classes
@@ -35,7 +35,7 @@ from limpid.stages.events import Event
 from limpid.stages.load import weights_of
 from limpid.stages.recipe import ClassifySection, Recipe
 from limpid.stages.training_run import Job, prepare_model, train_stage
-from limpid.text.task_inputs import with_task_tokens
+from limpid.text.task_inputs import task_tokens, with_task_tokens
 from limpid.text.tokenizer import Tokenizer
 from limpid.training.objectives.task import TaskLoss, summed_task_loss
 from limpid.training.optim import build_optimizers
@@ -93,12 +93,14 @@ def classify(recipe: Recipe, source: Path, out: Path, world: World, *, resume: b
 
         warmup = max(1, round(section.warmup * steps))
         longest = max(len(sequence) for sequences in examples["train"].sequences for sequence in sequences)
+        batches = TaskBatches(examples["train"], rows, seed)
+        thinned = WordDropout(batches, section.word_dropout, task_tokens(tokenizer), seed)
         per_example = max(len(sequences) for sequences in examples["train"].sequences) * longest
         return Job(
             model=model,
             tokenizer=tokenizer,
             objective=TaskLoss(dtype, section.lm_weight),
-            batches=TaskBatches(examples["train"], rows, seed),
+            batches=thinned if section.word_dropout else batches,
             optimizers=build_optimizers(model, recipe.optim, config.backbone.d_model, dtype),
             steps=steps,
             schedule=lambda step: section.lr_factor * min((step + 1) / warmup, (steps - step) / max(1, steps - warmup)),

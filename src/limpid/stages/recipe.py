@@ -121,8 +121,9 @@ class ClassifySection(Section):
     of texts to choose from, or a list of columns. label: that of the class, score or right choice.
     epochs: passes over the training examples. examples_per_step: of the global batch.
     lm_weight: of the language-model loss beside the task's (0.5 in Radford et al. 2018). dropout: instead of the
-    model's. head_dropout: before the head. lr_factor: of the rates of ``optim``. warmup: share of all steps in which
-    the rates rise; then they fall linearly to 0.
+    model's. head_dropout: before the head. word_dropout: each token of a training text is left out at this rate.
+    lr_factor: of the rates of ``optim``. warmup: share of all steps in which the rates rise; then they fall linearly
+    to 0.
     pooling: which state is read: of the ``last`` token, the extract token of decoders; the ``mean`` over all tokens; of
     the ``first``, only where it sees all others.
     baseline: whether a linear model on n-grams is fitted beside it.
@@ -142,6 +143,7 @@ class ClassifySection(Section):
     lm_weight: Annotated[float, Field(ge=0)] = 0.5
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     head_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    word_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     pooling: Pooling = "last"
     baseline: bool = True
 
