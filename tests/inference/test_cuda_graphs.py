@@ -25,6 +25,7 @@ from limpid.nn.attention import AttentionKernel
 WITH_EXPERTS = [name for name, shape in VARIANTS.items() if "n_expert" in shape]
 RECORDABLE = [name for name in VARIANTS if name not in WITH_EXPERTS]
 CPU = torch.device("cpu")
+STEPS = 45
 
 
 class Tape(TorchDispatchMode):
@@ -89,9 +90,11 @@ def steps_of(forward: TorchForward, config: Any) -> Iterator[Tensor]:
     rng = random.Random(4)
     rows = CacheRows(config, 12, forward.dtype, forward.device)
     rows.reserve(3, 64)
-    for step in range(110):
-        count = 1 + (step // 7) % 5
-        rows.reserve(count, 64 if step < 40 else 128)
+    for row in range(3):
+        rows.texts[row] = [1] * (40 + row)  # as if it had been read: keys and values of nothing
+    for step in range(STEPS):
+        count = 1 + (step // 5) % 5
+        rows.reserve(count, 64 if step < 15 else 128)
         pieces = [Piece(row, [rng.randrange(config.vocab_size)], len(rows.texts[row]), 1) for row in range(count)]
         yield forward(rows, pieces).logits.clone().cpu()
         for piece in pieces:
@@ -109,8 +112,8 @@ def test_a_step_replayed_is_the_step_itself(variant, fused, monkeypatch):
     replayed = steps_of(GraphForward(model, record), model.config)
     for ours, theirs in zip(replayed, steps_of(TorchForward(model), model.config), strict=True):
         assert torch.allclose(ours, theirs, atol=2e-5, rtol=0)
-    assert record.replayed == 110 + record.recorded  # the first replay of each is the test of it
-    assert record.recorded <= 20
+    assert record.replayed == STEPS + record.recorded  # the first replay of each is the test of it
+    assert record.recorded <= 14
 
 
 def ask(engine: Engine) -> list[list[int]]:
@@ -158,13 +161,13 @@ def test_a_text_that_is_read_leaves_the_recorded_steps_alone():
 
 
 @pytest.mark.parametrize("variant", WITH_EXPERTS)
+@torch.inference_mode()
 def test_experts_are_not_recorded_since_their_shapes_follow_the_numbers(variant):
     model = inference_copy(random_decoder(variant), torch.float32)
     assert not recordable(model)
-    rows = CacheRows(model.config, 4, torch.float32, CPU)
-    rows.reserve(1, 64)
-    with pytest.raises(RuntimeError, match="capturing"), torch.inference_mode():
-        tape(lambda: TorchForward(model)(rows, [Piece(0, [1], 0, 1)]))
+    replayed = steps_of(GraphForward(model, tape), model.config)
+    steps = zip(replayed, steps_of(TorchForward(model), model.config), strict=True)
+    assert not all(torch.allclose(ours, theirs, atol=1e-3) for ours, theirs in steps)
 
 
 def refuses(work: Work) -> Work:
