@@ -176,7 +176,10 @@ def refuses(work: Work) -> Work:
 
 @pytest.mark.parametrize(
     ("record", "reason"),
-    [(refuses, "CUDA error: operation not permitted"), (lambda work: lambda: None, "a recorded step's scores differ by")],
+    [
+        (refuses, "CUDA error: operation not permitted"),
+        (lambda work: lambda: None, "a recorded step's scores differ by"),
+    ],
     ids=["refuses", "gives something else"],
 )
 def test_where_recording_fails_steps_are_computed_as_ever_and_that_is_said_once(record, reason, caplog):

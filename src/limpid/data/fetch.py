@@ -154,7 +154,9 @@ def _put_in_place(file: RemoteFile, part: Path, path: Path) -> None:
                 whole = made[-1]
         except (_TooLarge, gzip.BadGzipFile, EOFError, zlib.error) as err:
             part.unlink()
-            raise LimpidError(f"{file.url} did not give the gzip file that it should ({err}): it was removed; try again.") from err
+            raise LimpidError(
+                f"{file.url} did not give the gzip file that it should ({err}): it was removed; try again."
+            ) from err
         except (ValueError, csv.Error) as err:
             part.unlink()
             raise LimpidError(

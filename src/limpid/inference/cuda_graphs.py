@@ -7,8 +7,8 @@ and the slots that attention looks at to a power of two, and each pair of the tw
 asked for. Prompts, whose lengths differ, are computed as ever.
 
 Recording follows "CUDA semantics: CUDA Graphs" of torch's documentation. No machine with a GPU was at hand so far: what
-is tested is the same step over the same buffers with a recorder that needs no GPU (tests/inference/test_cuda_graphs.py),
-whose last tests are for the first machine that has one: `make test-gpu`.
+is tested is the same step over the same buffers, with a recorder that needs none (tests/inference/test_cuda_graphs.py);
+the last tests there are for the first machine that has one: `make test-gpu`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LEAST_REACH = 64
 WARM_UPS = 3
 """Runs before a step is recorded: libraries set themselves up in them, which no graph may hold."""
 CLOSE = 0.02
-"""A replay's logits may differ from the step's own by this share of the largest of them, a few roundings of bfloat16."""
+"""A replay may differ from the step itself by this share of the largest of the logits: a few roundings of bfloat16."""
 
 Work = Callable[[], None]
 log = logging.getLogger("limpid")
