@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -158,6 +159,9 @@ def test_a_text_that_is_read_leaves_the_recorded_steps_alone():
     for _ in engine.generate([[3, 4, 5]], Sampling(max_tokens=4, temperature=0), stop_ids=()):
         pass
     assert record.recorded == before + 1  # of the text of one token, and none of the engine's rows again
+    gc.collect()
+    assert isinstance(engine.forward, GraphForward)
+    assert list(engine.forward._recorded) == [engine.rows]
 
 
 @pytest.mark.parametrize("variant", WITH_EXPERTS)
