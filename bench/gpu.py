@@ -92,7 +92,8 @@ def main() -> None:
         rows = compare(1, args.rounds) + compare(ROWS, args.rounds)
     else:
         console.print("bench.gpu: no NVIDIA GPU is here; nothing is measured.")
-    show("Generating on a GPU: 110M parameters, 32 + 128 tokens", rows, as_json=args.json)
+    if rows or args.json:
+        show("Generating on a GPU: 110M parameters, 32 + 128 tokens", rows, as_json=args.json)
     return None
 
 
