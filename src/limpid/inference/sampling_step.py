@@ -74,9 +74,7 @@ def _masked(logits: Tensor, requests: Sequence[Request]) -> Tensor:
     return logits.index_copy(0, places, logits[places].masked_fill(forbidden, -torch.inf))
 
 
-def _surprise(
-    scores: Scores, requests: Sequence[Request], own: Tensor
-) -> tuple[list[float | None], list[int | None]]:
+def _surprise(scores: Scores, requests: Sequence[Request], own: Tensor) -> tuple[list[float | None], list[int | None]]:
     """Entropy in nats of each request's distribution, and the rank of the token picked, where anybody looks.
 
     own: (R, 1) the logits of the tokens picked.
