@@ -3,6 +3,7 @@
 #   make demo       install what limpid needs to run, then run the demo (more arguments: ARGS="--out runs/mine")
 #   make install    make .venv whole: the users' and the developers' needs, at the versions of constraints.txt
 #   make test       all tests but the slow ones (more arguments: TESTARGS="-k paths");  make test-slow: the slow ones
+#   make test-gpu   what only a machine with an NVIDIA GPU can test and measure
 #   make check      everything CI runs: make static (format, lint, types, import contract), make docs and make test
 #   make docs       build the documentation into build/site (index.html opens in any browser)
 #   make bench      every benchmark;  make clean: remove .venv and caches (runs stay)
@@ -19,7 +20,7 @@ BIN := .venv/bin
 INPUTS := pyproject.toml constraints.txt
 INSTALL = PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt $(PIP_ARGS)
 
-.PHONY: help demo install test test-slow static docs check bench clean
+.PHONY: help demo install test test-slow test-gpu static docs check bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -34,6 +35,10 @@ test: .venv/.whole
 
 test-slow: .venv/.whole
 	$(BIN)/python -m pytest -m slow $(TESTARGS)
+
+test-gpu: .venv/.whole
+	$(BIN)/python -m pytest -m gpu $(TESTARGS)
+	$(BIN)/python -m bench.gpu
 
 static: .venv/.whole
 	$(BIN)/ruff format --check .

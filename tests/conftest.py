@@ -96,3 +96,9 @@ def saved_run(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) ->
     world = World(0, 1, torch.device("cpu"))
     store.write(store.checkpoint_path(run, 7), random_llama(), tokenizer, {"stage": "sft", "step": 7}, world)
     return run
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="no NVIDIA GPU is here"))

@@ -141,6 +141,18 @@ def test_gzipped_files_are_kept_unpacked_and_checked_so(site: Site) -> None:
     assert kept() == ["file"]
 
 
+def test_an_archive_made_to_fill_a_disk_is_left_as_soon_as_it_holds_too_much(site: Site) -> None:
+    content = b"0" * 5_000_000
+    site.content = gzip.compress(content)
+    entry = entry_of(site, content=content[:-1], gzipped=True)
+    with pytest.raises(LimpidError, match="it holds more than 4,999,999 bytes.*it was removed"):
+        fetch(entry)
+    table = replace(entry.files[0], bytes=None, sha256=None, path="set/train.tsv", table=SENTIMENT)
+    with pytest.raises(LimpidError, match=f"it holds more than {100 * len(site.content):,} bytes"):
+        fetch(replace(entry, files=(table,)))
+    assert kept() == []
+
+
 @pytest.mark.parametrize("gzipped", [False, True])
 def test_labelled_sentences_are_kept_as_the_table_they_are_read_as(site: Site, gzipped: bool) -> None:
     """What the address gives is the origin's form; size and digest are those of what is kept."""

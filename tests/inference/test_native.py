@@ -29,6 +29,14 @@ KNOWN = [
     "gpt1", "gpt2", "gpt-sinusoidal", "llama", "llama-linear", "llama-llama3", "llama-yarn", "mistral", "qwen2-tied",
     "qwen3",
 ]  # fmt: skip
+SHAPES: list[dict[str, object]] = [
+    {},
+    {"qk_norm": True},
+    {"head_dim": 64, "n_head": 5, "n_kv_head": 1},
+    {"head_dim": 96, "n_head": 6, "n_kv_head": 2},
+    {"head_dim": 32, "n_head": 3, "n_kv_head": 3},
+]
+"""Heads of 16 numbers and of whole pairs of registers, which are computed in another way; groups of one to five."""
 TEXT = [int(i) for i in torch.randint(0, 97, (40,), generator=torch.Generator().manual_seed(3))]
 
 
@@ -69,9 +77,10 @@ def test_every_activation(activation):
     assert torch.allclose(scores(NativeForward(model), model, torch.float32, [TEXT]), whole, atol=2e-5, rtol=0)
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 @torch.inference_mode()
-def test_bfloat16_is_no_further_from_float32_than_torch_is():
-    model = wide("qwen3")
+def test_bfloat16_is_no_further_from_float32_than_torch_is(shape):
+    model = wide("mistral", **shape)
     low = inference_copy(model, torch.bfloat16)
     for parameter, rounded in zip(model.parameters(), low.parameters(), strict=True):
         parameter.copy_(rounded)  # the same weights, so that only the arithmetic differs
@@ -95,10 +104,11 @@ def test_int8_differs_by_its_rounding_and_no_more():
     assert (ours - exact).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @torch.inference_mode()
-def test_scores_are_the_same_to_the_bit_whoever_else_is_there_and_however_a_prompt_is_cut(dtype):
-    model = inference_copy(wide("qwen3", context=128), dtype)
+def test_scores_are_the_same_to_the_bit_whoever_else_is_there_and_however_a_prompt_is_cut(dtype, shape):
+    model = inference_copy(wide("mistral", context=128, **shape), dtype)
     forward = NativeForward(model)
     alone = scores(forward, model, dtype, [TEXT])[0]
     cut = scores(forward, model, dtype, [TEXT[:7], TEXT[7:8], TEXT[8:]])[-1]
@@ -108,6 +118,20 @@ def test_scores_are_the_same_to_the_bit_whoever_else_is_there_and_however_a_prom
         rows.reserve(others + 1, 128)
         crowd = [Piece(row, TEXT[row % 9 : 20 + row % 7], 0, int(row % 3 == 0)) for row in range(others)]
         assert torch.equal(forward(rows, [*crowd, Piece(others, TEXT, 0, 1)]).logits[-1], alone)
+
+
+@pytest.mark.parametrize("window", [0, 150])
+@torch.inference_mode()
+def test_texts_longer_than_the_keys_that_are_looked_at_together(window):
+    model = inference_copy(wide("mistral", context=512, head_dim=32, window=window), torch.float32)
+    text = [(7 * i + i // 9) % 97 for i in range(390)]
+    parts = [text[:130], text[130:131], text[131:257], text[257:]]
+    whole = model.head(model(torch.tensor([text])))[0, [129, 130, 256, 389]]
+    assert torch.allclose(scores(NativeForward(model), model, torch.float32, parts), whole, atol=2e-5, rtol=0)
+    low = inference_copy(model, torch.bfloat16)
+    cut = scores(NativeForward(low), low, torch.bfloat16, parts)
+    assert torch.equal(cut[-1], scores(NativeForward(low), low, torch.bfloat16, [text])[0])
+    assert (cut - whole).abs().max() < 0.1
 
 
 def test_threads_do_not_change_a_bit():

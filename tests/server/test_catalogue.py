@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 from typing import Any
 
 import httpx
@@ -314,6 +315,14 @@ def test_a_body_over_the_limit(http: httpx.Client) -> None:
     for content in (b" " * (2**20 + 1), unannounced()):
         response = http.post(CHAT, content=content, headers={"content-type": "application/json"})
         assert (response.status_code, error_of(response)) == (413, wanted)
+
+
+def test_a_body_announced_over_the_limit_is_refused_before_it_comes(server: Served) -> None:
+    port = int(server.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:  # less than is waited for a body
+        head = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {2**30}"
+        wire.sendall(f"{head}\r\n\r\n".encode())
+        assert wire.recv(4096).startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,7 @@ def refused(heard: Heard, status: int, code: str, kind: str) -> None:
     assert error["message"]
     assert heard.headers["content-type"] == "application/json"
     assert heard.headers["x-request-id"]
+    assert heard.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize(
@@ -117,6 +118,7 @@ def test_known_pages_are_answered_and_may_read(origin: str) -> None:
     heard = ask(headers=[("origin", origin)])
     assert heard.asked
     assert heard.headers["access-control-allow-origin"] == origin
+    assert heard.headers["x-content-type-options"] == "nosniff"
     assert heard.headers["vary"] == "Origin"
 
 

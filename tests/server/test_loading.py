@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import socket
 from collections.abc import Callable
@@ -154,9 +155,11 @@ def test_what_would_be_open_to_strangers_does_not_start(arguments: Any, complain
         _checked(host, key, origins, public=host == "0.0.0.0")
 
 
-def test_a_key_makes_it_well() -> None:
+def test_a_key_makes_it_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMPID_API_KEY", "sk-x")
     assert _checked("0.0.0.0", " sk-x ", ["*"], public=True) == "sk-x"
     assert _checked("127.0.0.1", None, [], public=False) is None
+    assert "LIMPID_API_KEY" not in os.environ  # nor in that of a training started from the page
 
 
 # ------------------------------------------------------------------ loading and leaving

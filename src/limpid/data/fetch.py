@@ -10,7 +10,6 @@ import http.client
 import io
 import os
 import re
-import shutil
 import urllib.error
 import urllib.request
 import zlib
@@ -28,10 +27,16 @@ Progress = Callable[[RemoteFile, int, int | None], None]
 TIMEOUT_SECONDS = 30.0
 ATTEMPTS = 3
 """How often one file is taken up again after a cut connection before the user is asked to."""
+MOST_UNPACKED = 100
+"""Texts shrink to a fifth; a small archive that becomes a hundred times as large is made to fill a disk."""
 
 
 class _Cut(Exception):
     """The connection ended early; what came is kept in the ``.part`` file."""
+
+
+class _TooLarge(Exception):
+    """An archive holds more than it may."""
 
 
 def is_fetched(entry: Entry) -> bool:
@@ -141,15 +146,17 @@ def _put_in_place(file: RemoteFile, part: Path, path: Path) -> None:
             if file.gzipped:
                 made.append(part.with_name(part.name + ".unpacked"))
                 with gzip.open(part) as packed:
-                    _write(made[-1], packed)
+                    _write(made[-1], packed, _most_unpacked(file, part))
                 whole = made[-1]
             if file.table is not None:
                 made.append(part.with_name(part.name + ".table"))
                 _write(made[-1], io.BytesIO(file.table.converted(whole.read_bytes())))
                 whole = made[-1]
-        except (gzip.BadGzipFile, EOFError, zlib.error) as err:
+        except (_TooLarge, gzip.BadGzipFile, EOFError, zlib.error) as err:
             part.unlink()
-            raise LimpidError(f"{file.url} did not give a whole gzip file ({err}): it was removed; try again.") from err
+            raise LimpidError(
+                f"{file.url} did not give the gzip file that it should ({err}): it was removed; try again."
+            ) from err
         except (ValueError, csv.Error) as err:
             part.unlink()
             raise LimpidError(
@@ -179,8 +186,18 @@ def _put_in_place(file: RemoteFile, part: Path, path: Path) -> None:
                 part.unlink()
 
 
-def _write(path: Path, stream: IO[bytes] | gzip.GzipFile) -> None:
+def _most_unpacked(file: RemoteFile, part: Path) -> int:
+    """Bytes that an archive may become: what it is known to hold, else `MOST_UNPACKED` times what came."""
+    if file.bytes is not None and file.table is None:
+        return file.bytes
+    return MOST_UNPACKED * part.stat().st_size
+
+
+def _write(path: Path, stream: IO[bytes] | gzip.GzipFile, most: int | None = None) -> None:
     with open(path, "wb") as out:
-        shutil.copyfileobj(stream, out, 1 << 20)
+        while block := stream.read(1 << 20):
+            if most is not None and out.tell() + len(block) > most:
+                raise _TooLarge(f"it holds more than {most:,} bytes")
+            out.write(block)
         out.flush()
         os.fsync(out.fileno())

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from limpid.core.errors import LimpidError
-from limpid.inference.forward import Forward, Piece, Scores, TorchForward
+from limpid.inference.cuda_graphs import torch_forward
+from limpid.inference.forward import Forward, Piece, Scores
 from limpid.inference.native.library import UnknownPart, Unsupported
 from limpid.inference.request import Request, TokenEvent, TokenMask
 from limpid.inference.rows import CacheRows
@@ -339,7 +340,7 @@ class Engine:
 
 
 def fastest_forward(model: Decoder, *, int8: bool = False) -> Forward:
-    """The C kernels where this machine and model allow them, else torch."""
+    """The C kernels where this machine and model allow them, else torch, on a GPU with CUDA graphs."""
     from limpid.inference.native.forward import NativeForward
 
     try:
@@ -349,7 +350,7 @@ def fastest_forward(model: Decoder, *, int8: bool = False) -> Forward:
             raise LimpidError(f"int8 weights need the C kernels: {reason}.") from reason
         if isinstance(reason, UnknownPart):
             _say_once(str(reason))
-        return TorchForward(model)
+        return torch_forward(model)
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from limpid.inference.cache import Cache
 from limpid.inference.rows import CacheRows
 from limpid.models.decoder import Decoder
 
@@ -34,7 +35,8 @@ class Piece(NamedTuple):
 class Scores(NamedTuple):
     """Of R tokens to come: logits (R, V) float32; the log of the sum of their exponentials, and the best ids, (R,).
 
-    states: (R, D) the final hidden states they were made of; theirs only until the next step is computed.
+    states: (R, D) the final hidden states they were made of. All of them only until the next step is computed, which
+    may write over them.
     """
 
     logits: Tensor
@@ -42,11 +44,15 @@ class Scores(NamedTuple):
     best: Tensor
     states: Tensor
 
+    def first(self, count: int) -> Scores:
+        """Those of the first tokens."""
+        return self if count == len(self.best) else Scores(*(tensor[:count] for tensor in self))
+
     def of(self, places: Sequence[int]) -> Scores:
         """Those of some of the tokens."""
         if len(places) == len(self.best) and list(places) == list(range(len(places))):
             return self
-        chosen = torch.tensor(places, device=self.best.device)
+        chosen = torch.tensor(places, dtype=torch.int64, device=self.best.device)
         return Scores(*(tensor[chosen] for tensor in self))
 
 
@@ -85,43 +91,62 @@ class TorchForward:
         speaking = 0
         while speaking < len(pieces) and len(pieces[speaking].ids) == 1:
             speaking += 1
-        states: list[Tensor] = []  # of each piece, (wanted, D)
+        scores: list[Scores] = []
         if speaking:
             spoken = self._speak(rows, pieces[:speaking])
-            states += [spoken[i : i + piece.wanted] for i, piece in enumerate(pieces[:speaking])]
+            scores.append(spoken.of([place for place, piece in enumerate(pieces[:speaking]) if piece.wanted]))
         for group in _alike(pieces[speaking:]):
-            read = self._read(rows, group)
-            states += [read[i, len(p.ids) - p.wanted : len(p.ids)] for i, p in enumerate(group)]
-        found = torch.cat(states)
-        logits = self.model.head(found).float()
-        return Scores(logits, logits.logsumexp(-1), logits.argmax(-1), found)
+            read = zip(group, self._read(rows, group), strict=True)
+            scores.append(self._score(torch.cat([states[len(p.ids) - p.wanted : len(p.ids)] for p, states in read])))
+        return scores[0] if len(scores) == 1 else Scores(*map(torch.cat, zip(*scores, strict=True)))
 
-    def _speak(self, rows: CacheRows, pieces: Sequence[Piece]) -> Tensor:
-        """Final hidden states (n, D) of rows that each take one token."""
+    def _speak(self, rows: CacheRows, pieces: Sequence[Piece]) -> Scores:
+        """Of each of the rows, which take one token each, what comes next."""
         first, count = pieces[0].row, len(pieces)
-        padded = min(_bucket(count), rows.count - first)  # a few rows ride along, for few shapes
-        ids = torch.zeros(padded, 1, dtype=torch.int64)
-        ids[:count, 0] = torch.tensor([piece.ids[0] for piece in pieces])
-        positions = rows.positions(slice(first, first + padded))
-        positions[:count] = torch.tensor([piece.start for piece in pieces])
-        reach = min(rows.slots, _up(int(positions[:count].max()) + 1, REACH_STEP))
-        return self._forward(rows, ids, positions[:, None], slice(first, first + padded), reach)[:count, 0]
+        asked = said(rows, pieces, min(bucket(count), rows.count - first))
+        reach = min(rows.slots, up(int(asked[1, :count].max()) + 1, REACH_STEP))
+        cache = rows.layers(slice(first, first + asked.shape[1]))
+        return self.next_of(asked.to(self.device), cache, reach).first(count)
+
+    def next_of(self, asked: Tensor, cache: Cache, reach: int) -> Scores:
+        """The scores after one token in each row of ``cache``.
+
+        Args:
+            asked: (2, R) integers: the tokens, and the slots they go to.
+            reach: how many slots attention looks at.
+        """
+        ids, slots = asked[:, :, None]
+        states = self.model(ids, dtype=self.dtype, positions=slots, cache=cache, seen=reach)
+        return self._score(states[:, 0])
+
+    def _score(self, states: Tensor) -> Scores:
+        logits = self.model.head(states).float()
+        return Scores(logits, logits.logsumexp(-1), logits.argmax(-1), states)
 
     def _read(self, rows: CacheRows, pieces: Sequence[Piece]) -> Tensor:
         """Final hidden states (n, T, D) of pieces padded to one length."""
         first = pieces[0].row
-        length = _up(max(len(piece.ids) for piece in pieces), READ_STEP)
+        length = up(max(len(piece.ids) for piece in pieces), READ_STEP)
         ids = torch.zeros(len(pieces), length, dtype=torch.int64)
         for place, piece in enumerate(pieces):
             ids[place, : len(piece.ids)] = torch.tensor(piece.ids)
         starts = torch.tensor([piece.start for piece in pieces])
         places = (starts[:, None] + torch.arange(length)).clamp_(max=rows.slots - 1)
-        reach = min(rows.slots, _up(int(places.max()) + 1, REACH_STEP))
-        return self._forward(rows, ids, places, slice(first, first + len(pieces)), reach)
+        reach = min(rows.slots, up(int(places.max()) + 1, REACH_STEP))
+        cache = rows.layers(slice(first, first + len(pieces)))
+        ids, places = ids.to(self.device), places.to(self.device)
+        return self.model(ids, dtype=self.dtype, positions=places, cache=cache, seen=reach)
 
-    def _forward(self, rows: CacheRows, ids: Tensor, positions: Tensor, places: slice, reach: int) -> Tensor:
-        ids, positions = ids.to(self.device), positions.to(self.device)
-        return self.model(ids, dtype=self.dtype, positions=positions, cache=rows.layers(places), seen=reach)
+
+def said(rows: CacheRows, pieces: Sequence[Piece], padded: int) -> Tensor:
+    """(2, padded) on the CPU: the one token of each piece, and its slot.
+
+    The rows after them ride along, so that there are few shapes: token 0, into the slot that they write next.
+    """
+    first, count = pieces[0].row, len(pieces)
+    asked = torch.stack((torch.zeros(padded, dtype=torch.int64), rows.positions(slice(first, first + padded))))
+    asked[:, :count] = torch.tensor([[piece.ids[0] for piece in pieces], [piece.start for piece in pieces]])
+    return asked
 
 
 def _alike(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
@@ -137,11 +162,12 @@ def _alike(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
         yield group
 
 
-def _up(value: int, multiple: int) -> int:
+def up(value: int, multiple: int) -> int:
+    """``value`` rounded up to a multiple."""
     return -(-value // multiple) * multiple
 
 
-def _bucket(rows: int) -> int:
+def bucket(rows: int) -> int:
     """``rows`` rounded up to one of few numbers: 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, ..."""
     size = 1
     while size < rows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -25,7 +24,8 @@ def choose_tokens(scores: Scores, requests: Sequence[Request]) -> list[TokenEven
     picked = scores.best.clone()
     drawn = torch.zeros(len(requests), device=picked.device)
     allowed = _masked(scores.logits, requests)
-    shaped: dict[int, Tensor] = {}  # of requests that report alternatives, the distribution the token is drawn from
+    best = _most_probable(scores, requests)
+    chances: dict[int, list[float]] = {}  # of alternatives, in the distribution the token is drawn from
     for places in groups.values():
         sampling = requests[places[0]].sampling
         if allowed is scores.logits and sampling.greedy and not sampling.adjusts:
@@ -39,7 +39,8 @@ def choose_tokens(scores: Scores, requests: Sequence[Request]) -> list[TokenEven
         uniform = torch.tensor(noise, dtype=torch.float64).to(logits.device)
         if not sampling.greedy and any(requests[place].sampling.alternatives for place in places):
             distribution = shape_distribution(logits, sampling)
-            shaped |= zip(places, distribution, strict=True)
+            shown = distribution.gather(1, best if whole else best[places])
+            chances |= zip(places, shown.tolist(), strict=True)
             chosen, log_chances = choose_from(distribution, uniform)
         else:
             chosen, log_chances = choose(logits, sampling, uniform)
@@ -47,18 +48,18 @@ def choose_tokens(scores: Scores, requests: Sequence[Request]) -> list[TokenEven
             picked, drawn = chosen, log_chances
         else:
             picked[places], drawn[places] = chosen, log_chances
-    own = scores.logits.gather(1, picked[:, None]).squeeze(1) - scores.log_total
-    tokens = picked.tolist()
-    tops = _alternatives(scores, requests)
-    entropies, ranks = _surprise(scores, requests, picked)
-    chances = [
-        shaped[place][[i for i, _ in top]].tolist() if place in shaped else [float(i == token) for i, _ in top]
+    own = scores.logits.gather(1, picked[:, None])
+    tokens, logprobs = picked.tolist(), (own.squeeze(1) - scores.log_total).tolist()
+    tops = _alternatives(scores, requests, best)
+    entropies, ranks = _surprise(scores, requests, own)
+    shares = [
+        chances[place][: len(top)] if place in chances else [float(i == token) for i, _ in top]
         for place, (token, top) in enumerate(zip(tokens, tops, strict=True))
     ]
     return [
-        TokenEvent(request, token, logprob, sampled_logprob, top, chance, request.take(token), entropy, rank)
-        for request, token, logprob, sampled_logprob, top, chance, entropy, rank in zip(
-            requests, tokens, own.tolist(), drawn.tolist(), tops, chances, entropies, ranks, strict=True
+        TokenEvent(request, token, logprob, sampled_logprob, top, share, request.take(token), entropy, rank)
+        for request, token, logprob, sampled_logprob, top, share, entropy, rank in zip(
+            requests, tokens, logprobs, drawn.tolist(), tops, shares, entropies, ranks, strict=True
         )
     ]
 
@@ -73,33 +74,36 @@ def _masked(logits: Tensor, requests: Sequence[Request]) -> Tensor:
     return logits.index_copy(0, places, logits[places].masked_fill(forbidden, -torch.inf))
 
 
-def _surprise(
-    scores: Scores, requests: Sequence[Request], picked: Tensor
-) -> tuple[list[float | None], list[int | None]]:
-    """Entropy in nats of each request's distribution, and the rank of the token picked, where anybody looks."""
+def _surprise(scores: Scores, requests: Sequence[Request], own: Tensor) -> tuple[list[float | None], list[int | None]]:
+    """Entropy in nats of each request's distribution, and the rank of the token picked, where anybody looks.
+
+    own: (R, 1) the logits of the tokens picked.
+    """
     entropies: list[float | None] = [None] * len(requests)
     ranks: list[int | None] = [None] * len(requests)
     places = [place for place, request in enumerate(requests) if request.sampling.alternatives]
     if places:
         whole = len(places) == len(requests)
-        logits, log_total = (x if whole else x[places] for x in (scores.logits, scores.log_total))
-        own = logits.gather(1, (picked if whole else picked[places])[:, None])
-        entropy = log_total - (logits.softmax(-1) * logits).sum(-1)
+        logits, log_total, own = (x if whole else x[places] for x in (scores.logits, scores.log_total, own))
+        entropy = log_total - torch.linalg.vecdot(logits.softmax(-1), logits)
         rank = 1 + (logits > own).sum(-1)
         for place, nats, number in zip(places, entropy.tolist(), rank.tolist(), strict=True):
             entropies[place], ranks[place] = nats, number
     return entropies, ranks
 
 
-def _alternatives(scores: Scores, requests: Sequence[Request]) -> list[list[tuple[int, float]]]:
-    wanted = [min(request.sampling.alternatives, scores.logits.shape[1]) for request in requests]
-    most = max(wanted)
-    if not most:
+def _most_probable(scores: Scores, requests: Sequence[Request]) -> Tensor:
+    """(R, most) the ids that any request asks to see at most, the best first."""
+    most = min(max(request.sampling.alternatives for request in requests), scores.logits.shape[1])
+    return scores.logits.topk(most, dim=-1).indices if most else scores.best[:, None][:, :0]
+
+
+def _alternatives(scores: Scores, requests: Sequence[Request], best: Tensor) -> list[list[tuple[int, float]]]:
+    """Of each request, as many ids of ``best`` as it asks for, with the model's own probabilities."""
+    if not best.shape[1]:
         return [[] for _ in requests]
-    best = scores.logits.topk(most, dim=-1)
+    probabilities = (scores.logits.gather(1, best).double() - scores.log_total.double()[:, None]).exp()
     return [
-        [(i, math.exp(v - total)) for i, v in zip(ids[:count], values[:count], strict=True)]
-        for count, ids, values, total in zip(
-            wanted, best.indices.tolist(), best.values.tolist(), scores.log_total.tolist(), strict=True
-        )
+        list(zip(ids, values, strict=True))[: request.sampling.alternatives]
+        for request, ids, values in zip(requests, best.tolist(), probabilities.tolist(), strict=True)
     ]

@@ -33,7 +33,9 @@ from limpid.text.tokenizer import Tokenizer
 PAUSE_SECONDS = 0.05
 """Packed tokens are sent at once, and then so long nothing: a page draws no more often."""
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_fields: WeakKeyDictionary[Tokenizer, dict[int, str]] = WeakKeyDictionary()
 _spellings: WeakKeyDictionary[Tokenizer, dict[int, str]] = WeakKeyDictionary()
+_quoted = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class PromptBody(GenerationBody):
@@ -174,7 +176,8 @@ class _Packer:
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
+        self._tokenizer, self._special = tokenizer, tokenizer.special_ids
+        self._known = _spellings.setdefault(tokenizer, {})
         self._spelt: set[int] = set()
 
     def __call__(self, tokens: Sequence[ShownToken]) -> bytes:
@@ -185,15 +188,17 @@ class _Packer:
             fresh.update(ids)
             count = len(ids)
             raw = struct.pack(f"<{count}i{2 * count}f", *ids, *probabilities, *token.chances)
-            special = int(token.token_id in self._tokenizer.special_ids)
-            text = json.dumps(token.text.replace(REPLACEMENT, ""), ensure_ascii=False)
+            special = int(token.token_id in self._special)
+            text = _quoted(token.text.replace(REPLACEMENT, ""))
             rows.append(
                 f'[{token.token_id},"{token.raw.hex()}",{text},{special},{token.logprob:.9g},'
                 f'{token.entropy or 0.0:.9g},{token.rank or 0},"{base64.b64encode(raw).decode()}"]'
             )
         fresh -= self._spelt
         self._spelt |= fresh
-        spellings = ",".join(f'"{i}":{spelling(self._tokenizer, i)}' for i in sorted(fresh))
+        for i in fresh - self._known.keys():
+            self._known[i] = f'"{i}":{spelling(self._tokenizer, i)}'
+        spellings = ",".join([self._known[i] for i in fresh])
         return f'data: {{"type":"tokens","spellings":{{{spellings}}},"rows":[{",".join(rows)}]}}\n\n'.encode()
 
 
@@ -201,7 +206,7 @@ def spelling(tokenizer: Tokenizer, token_id: int) -> str:
     """A token by itself, as JSON: [bytes, text, special]; text: null where its bytes are no whole characters."""
     raw = tokenizer.token_bytes(token_id)
     special = int(token_id in tokenizer.special_ids)
-    return f'["{raw.hex()}",{json.dumps(_whole(raw), ensure_ascii=False)},{special}]'
+    return f'["{raw.hex()}",{_quoted(_whole(raw))},{special}]'
 
 
 def _records(tokenizer: Tokenizer, tokens: Sequence[ShownToken]) -> bytes:
@@ -219,7 +224,7 @@ def record(tokenizer: Tokenizer, token: ShownToken) -> str:
         for (i, probability), chance in zip(token.alternatives, token.chances, strict=True)
     )
     special = ',"special":true' if token.token_id in tokenizer.special_ids else ""
-    text = json.dumps(token.text.replace(REPLACEMENT, ""), ensure_ascii=False)
+    text = _quoted(token.text.replace(REPLACEMENT, ""))
     return (
         f'{{"type":"token","id":{token.token_id},"bytes":"{token.raw.hex()}","text":{text}{special},'
         f'"logprob":{token.logprob:.9g},"entropy":{token.entropy or 0.0:.9g},"rank":{token.rank or 0},'
@@ -229,11 +234,11 @@ def record(tokenizer: Tokenizer, token: ShownToken) -> str:
 
 def spelt(tokenizer: Tokenizer, token_id: int) -> str:
     """The fields of a token by itself. text: null where its bytes are no whole characters."""
-    known = _spellings.setdefault(tokenizer, {})
+    known = _fields.setdefault(tokenizer, {})
     if token_id not in known:
         raw = tokenizer.token_bytes(token_id)
         special = ',"special":true' if token_id in tokenizer.special_ids else ""
-        text = json.dumps(_whole(raw), ensure_ascii=False)
+        text = _quoted(_whole(raw))
         known[token_id] = f'"id":{token_id},"bytes":"{raw.hex()}","text":{text}{special}'
     return known[token_id]
 

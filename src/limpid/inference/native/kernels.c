@@ -18,7 +18,7 @@
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
-#if defined(__AVX512F__) && defined(__AVX512BF16__)
+#if defined(__AVX512BW__) && defined(__AVX512BF16__)
 #define BF16_DOT 1
 #else
 #define BF16_DOT 0
@@ -353,9 +353,9 @@ static void keep(const Call *call, const Operation *op, int token) {
     }
 }
 
-#define SPAN 64 /* keys looked at together: scores are made, weighed and forgotten (Milakov & Gimelshein 2018) */
+#define SPAN 128 /* keys looked at together: scores are made, weighed and forgotten (Milakov & Gimelshein 2018) */
 
-#define QUERIES 4 /* tokens of one text that look at the same keys, one after the other in the batch */
+#define QUERIES 4 /* at most so many look at the same keys together: of tokens of one text that follow each other, or of heads */
 
 #if defined(__clang__)
 #define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -379,11 +379,14 @@ INLINE floats sums_of(const floats *v) {
     return fold(fold(fours[0], fours[1]), fold(fours[2], fours[3]));
 }
 
+/* Whether weights and values are multiplied in bfloat16, two keys at a time; queries and keys are then, too. */
+INLINE int paired(const int cached, int width) { return BF16_DOT && cached == BFLOAT16 && width % (2 * LANES) == 0; }
+
 /* Products of a query and a key, not summed yet. low: the query in bfloat16, where the processor multiplies that. */
 INLINE floats products(const int cached, const float *query, const uint16_t *low, const void *cache, int64_t at, int width) {
     floats dot = splat(0);
 #if BF16_DOT
-    if (cached == BFLOAT16 && width % (2 * LANES) == 0) {
+    if (paired(cached, width)) {
         for (int i = 0; i < width; i += 2 * LANES)
             dot = (floats)_mm512_dpbf16_ps((__m512)dot, (__m512bh) * (const words *)((const uint16_t *)cache + at + i),
                                            (__m512bh) * (const words *)(low + i));
@@ -396,14 +399,14 @@ INLINE floats products(const int cached, const float *query, const uint16_t *low
     return dot;
 }
 
-/* One head's queries of a few tokens, on their way through the keys. mixed: in each 32 numbers of it the even ones come
- * first, then the odd ones, as bfloat16 is unpacked; see `straighten`. most, whole: the largest score so far, and the sum of
- * all weights relative to it. first, last: the slots that may be looked at. */
+/* One head's query of one token, on its way through the keys. mixed: in an order of its own, see `straighten`. most, whole:
+ * the largest score so far, and the sum of all weights relative to it. first, last: the slots that may be looked at.
+ * low: the query in bfloat16; weights: those of the present keys in bfloat16. */
 typedef struct {
     int first, last;
     float most, whole, shrink;
     float *query, *mixed, *scores;
-    uint16_t *low;
+    uint16_t *low, *weights;
 } Query;
 
 /* mixed = mixed * shrink + sum of weight x value, for 32 numbers of each of n queries. */
@@ -432,18 +435,52 @@ INLINE void weigh(const int cached, const int n, const Query *q, int count, cons
     for (int j = 0; j < n; j++) store(q[j].mixed + i, even[j]), store(q[j].mixed + i + LANES, odd[j]);
 }
 
-/* Even and odd numbers in turn again. */
-INLINE void straighten(float *mixed, int width) {
+#if BF16_DOT
+#define EACH_PART(j, c)                                                                                                \
+    _Pragma("GCC unroll 4") for (int j = 0; j < n; j++) _Pragma("GCC unroll 4") for (int c = 0; c < 2 * blocks; c++)
+
+/* The same for `paired` ones, and for 32 x blocks numbers at once. */
+INLINE void weigh_pairs(const int n, const int blocks, const Query *q, int count, const uint16_t *value, int64_t stride,
+                        int i) {
+    floats mixed[QUERIES][4];
+    EACH_PART(j, c) mixed[j][c] = load(q[j].mixed + i + c * LANES) * q[j].shrink;
+    value += i;
+    for (int s = 0; s < count; s += 2, value += 2 * stride) {
+        const uint16_t *next = s + 1 < count ? value + stride : value; /* of which nothing is taken: it weighs 0 */
+        __m512i both[4]; /* numbers of the two in turn: 0 to 3, 8 to 11, ... of 32 first, then the others */
+#pragma GCC unroll 2
+        for (int b = 0; b < blocks; b++) {
+            const __m512i one = _mm512_loadu_si512(value + 2 * b * LANES), two = _mm512_loadu_si512(next + 2 * b * LANES);
+            both[2 * b] = _mm512_unpacklo_epi16(one, two), both[2 * b + 1] = _mm512_unpackhi_epi16(one, two);
+        }
+        EACH_PART(j, c) {
+            int32_t weights;
+            memcpy(&weights, q[j].weights + s, 4);
+            mixed[j][c] = (floats)_mm512_dpbf16_ps((__m512)mixed[j][c], (__m512bh)both[c],
+                                                   (__m512bh)_mm512_set1_epi32(weights));
+        }
+    }
+    EACH_PART(j, c) store(q[j].mixed + i + c * LANES, mixed[j][c]);
+}
+#endif
+
+/* The numbers of `mixed` in their order again: even and odd ones lie apart, or fours where they are `paired`. */
+INLINE void straighten(const int cached, float *mixed, int width) {
     for (int i = 0; i + 2 * LANES <= width; i += 2 * LANES) {
-        floats even = load(mixed + i), odd = load(mixed + i + LANES);
-        store(mixed + i, PICK(even, odd, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
-        store(mixed + i + LANES, PICK(even, odd, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
+        floats a = load(mixed + i), b = load(mixed + i + LANES);
+        if (paired(cached, width)) {
+            store(mixed + i, PICK(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23));
+            store(mixed + i + LANES, PICK(a, b, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31));
+        } else {
+            store(mixed + i, PICK(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
+            store(mixed + i + LANES, PICK(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
+        }
     }
 }
 
-/* The weights of `count` keys from `start` on, in place of their scores. Keys out of a query's sight weigh exactly 0, so
- * that its numbers do not depend on the tokens it is computed with. */
-INLINE void weights_of(Query *q, int start, int count) {
+/* The weights of `count` keys from `start` on, in place of their scores, or rounded and beside them. Keys out of a query's
+ * sight weigh exactly 0, so that its numbers do not depend on the tokens it is computed with. */
+INLINE void weights_of(const int rounded, Query *q, int start, int count) {
     const ints lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     floats best = splat(-INFINITY);
     for (int s = 0; s < count; s += LANES) {
@@ -460,81 +497,99 @@ INLINE void weights_of(Query *q, int start, int count) {
     for (int s = 0; s < count; s += LANES) {
         floats score = load(q->scores + s);
         floats weight = (floats)((ints)exponential(score - from) & (score > -INFINITY));
-        store(q->scores + s, weight);
+        if (rounded) {
+            store_as(BFLOAT16, q->weights, s, weight);
+            weight = load_as(BFLOAT16, q->weights, s);
+        } else
+            store(q->scores + s, weight);
         sums += weight;
     }
     q->whole = q->whole * q->shrink + sum(sums);
     q->most = now;
 }
 
-INLINE void attend_as(const int cached, const int n, const Call *call, const Operation *op, int token, int head) {
-    const int width = call->head_dim, group = call->heads / call->kv_heads, row = call->rows[token];
+/* n queries that look at the same keys: those of n tokens of one text, by one head, or of one token by n heads.
+ * token_step, head_step: from one query to the next. */
+INLINE void attend_as(const int cached, const int n, const Call *call, const Operation *op, int token, int head,
+                      const int token_step, const int head_step) {
+    const int width = call->head_dim, row = call->rows[token], kv_head = head / (call->heads / call->kv_heads);
     const int64_t stride = width;
     float query[n][width], mixed[n][width], scores[n][SPAN];
-    uint16_t low[n][width];
-    for (int g = 0; g < group; g++) {
-        const int at = (head * group + g) * width;
-        Query q[QUERIES];
-        for (int j = 0; j < n; j++) {
-            const int slot = call->slots[token + j];
-            q[j] = (Query){.first = op->window && slot >= op->window ? slot - op->window + 1 : 0, .last = slot,
-                           .most = -INFINITY, .query = query[j], .mixed = mixed[j], .scores = scores[j], .low = low[j]};
-            prepare(call, op, (const float *)call->buffers[QKV] + (int64_t)(token + j) * call->strides[QKV] + at, slot,
-                    1.0f / sqrtf((float)width), query[j]);
-            for (int i = 0; i < width; i += LANES) store_as(BFLOAT16, low[j], i, load(query[j] + i));
-            memset(mixed[j], 0, sizeof mixed[j]);
-        }
-        const int last = q[n - 1].last;
-        for (int start = q[0].first / SPAN * SPAN; start <= last; start += SPAN) {
-            const int count = last + 1 - start < SPAN ? last + 1 - start : SPAN;
-            const int64_t keys = cache_at(call, 0, op->layer, row, start, head);
-            const int64_t values = cache_at(call, 1, op->layer, row, start, head);
-            for (int s = 0; s < count; s += LANES) {
-                floats dots[n][LANES];
-                for (int i = 0; i < LANES; i++) {
-                    const int64_t key = keys + (s + i < count ? s + i : count - 1) * stride;
+    uint16_t low[n][width], weights[n][SPAN];
+    Query q[QUERIES];
+    for (int j = 0; j < n; j++) {
+        const int slot = call->slots[token + j * token_step];
+        q[j] = (Query){.first = op->window && slot >= op->window ? slot - op->window + 1 : 0, .last = slot, .most = -INFINITY,
+                       .query = query[j], .mixed = mixed[j], .scores = scores[j], .low = low[j], .weights = weights[j]};
+        const float *from = (const float *)call->buffers[QKV] + (int64_t)(token + j * token_step) * call->strides[QKV];
+        prepare(call, op, from + (head + j * head_step) * width, slot, 1.0f / sqrtf((float)width), query[j]);
+        for (int i = 0; i < width; i += LANES) store_as(BFLOAT16, low[j], i, load(query[j] + i));
+        memset(mixed[j], 0, sizeof mixed[j]);
+    }
+    const int last = q[n - 1].last;
+    for (int start = q[0].first / SPAN * SPAN; start <= last; start += SPAN) {
+        const int count = last + 1 - start < SPAN ? last + 1 - start : SPAN;
+        const int64_t keys = cache_at(call, 0, op->layer, row, start, kv_head);
+        const int64_t values = cache_at(call, 1, op->layer, row, start, kv_head);
+        for (int s = 0; s < count; s += LANES) {
+            floats dots[n][LANES];
+            for (int i = 0; i < LANES; i++) {
+                const int64_t key = keys + (s + i < count ? s + i : count - 1) * stride;
 #pragma GCC unroll 4
-                    for (int j = 0; j < n; j++) dots[j][i] = products(cached, query[j], low[j], call->cache, key, width);
-                }
-#pragma GCC unroll 4
-                for (int j = 0; j < n; j++) store(scores[j] + s, sums_of(dots[j]));
+                for (int j = 0; j < n; j++) dots[j][i] = products(cached, query[j], low[j], call->cache, key, width);
             }
-            for (int j = 0; j < n; j++) weights_of(&q[j], start, count);
-            int i = 0;
-            for (; i + 2 * LANES <= width; i += 2 * LANES)
-                weigh(cached, n, q, count, call->cache, values, stride, i);
-            if (i < width) /* 16 numbers are left */
-                for (int j = 0; j < n; j++) {
-                    floats y = load(mixed[j] + i) * q[j].shrink;
-                    for (int s = 0; s < count; s++)
-                        y += scores[j][s] * load_as(cached, call->cache, values + s * stride + i);
-                    store(mixed[j] + i, y);
-                }
+#pragma GCC unroll 4
+            for (int j = 0; j < n; j++) store(scores[j] + s, sums_of(dots[j]));
         }
-        for (int j = 0; j < n; j++) {
-            straighten(mixed[j], width);
-            const int64_t to = (int64_t)(token + j) * call->strides[MIXED] + at;
-            for (int i = 0; i < width; i += LANES)
-                store_as(call->operand, call->buffers[MIXED], to + i, load(mixed[j] + i) / q[j].whole);
+        for (int j = 0; j < n; j++) weights_of(paired(cached, width), &q[j], start, count);
+        int i = 0;
+#if BF16_DOT
+        if (paired(cached, width)) {
+            const uint16_t *value = (const uint16_t *)call->cache + values;
+            for (; i + 4 * LANES <= width; i += 4 * LANES) weigh_pairs(n, 2, q, count, value, stride, i);
+            if (i < width) weigh_pairs(n, 1, q, count, value, stride, i);
+            continue;
         }
+#endif
+        for (; i + 2 * LANES <= width; i += 2 * LANES) weigh(cached, n, q, count, call->cache, values, stride, i);
+        if (i < width) /* 16 numbers are left */
+            for (int j = 0; j < n; j++) {
+                floats y = load(mixed[j] + i) * q[j].shrink;
+                for (int s = 0; s < count; s++) y += scores[j][s] * load_as(cached, call->cache, values + s * stride + i);
+                store(mixed[j] + i, y);
+            }
+    }
+    for (int j = 0; j < n; j++) {
+        straighten(cached, mixed[j], width);
+        const int64_t to = (int64_t)(token + j * token_step) * call->strides[MIXED] + (head + j * head_step) * width;
+        for (int i = 0; i < width; i += LANES)
+            store_as(call->operand, call->buffers[MIXED], to + i, load(mixed[j] + i) / q[j].whole);
     }
 }
 
-#define ATTEND_AS(cached)                                                                                              \
-    switch (count) {                                                                                                   \
-        case 1: attend_as(cached, 1, call, op, token, head); break;                                                    \
-        case 2: attend_as(cached, 2, call, op, token, head); break;                                                    \
-        case 3: attend_as(cached, 3, call, op, token, head); break;                                                    \
-        default: attend_as(cached, 4, call, op, token, head);                                                          \
+#define ATTEND_AS(cached, n, head, token_step, head_step)                                                              \
+    switch (n) {                                                                                                       \
+        case 1: attend_as(cached, 1, call, op, token, head, token_step, head_step); break;                             \
+        case 2: attend_as(cached, 2, call, op, token, head, token_step, head_step); break;                             \
+        case 3: attend_as(cached, 3, call, op, token, head, token_step, head_step); break;                             \
+        default: attend_as(cached, 4, call, op, token, head, token_step, head_step);                                   \
     }
 
+/* A task: one kv head and the queries of one span that look at its keys. Of texts, a head's spans follow each other, which read
+ * the same keys; where every span is a token of a text of its own, a text's heads do, whose keys lie side by side. */
 static void attend(const Call *call, const Operation *op, int task) {
-    const int head = task / call->span_count, span = task % call->span_count;
+    const int group = call->heads / call->kv_heads, apart = call->span_count == call->tokens;
+    const int span = apart ? task / call->kv_heads : task % call->span_count;
+    const int first = (apart ? task % call->kv_heads : task / call->span_count) * group;
     const int token = call->spans[span], count = call->spans[span + 1] - token;
-    if (call->cached == FLOAT32)
-        ATTEND_AS(FLOAT32)
-    else
-        ATTEND_AS(BFLOAT16)
+    for (int head = first; head < first + group;) {
+        const int left = first + group - head, heads = count > 1 ? 1 : left < QUERIES ? left : QUERIES;
+        if (call->cached == FLOAT32)
+            ATTEND_AS(FLOAT32, count * heads, head, count > 1, count == 1)
+        else
+            ATTEND_AS(BFLOAT16, count * heads, head, count > 1, count == 1)
+        head += heads;
+    }
 }
 
 static void total(const Call *call, int place) {

@@ -18,8 +18,8 @@ from limpid.core.paths import cache_dir, keepsakes_dir, runs_dir
 
 Told = Iterator[tuple[str, ...]]
 VARIABLES = (
-    "LIMPID_API_KEY", "LIMPID_CACHE_DIR", "LIMPID_CHROMIUM", "LIMPID_DATA_DIR", "LIMPID_DEBUG", "LIMPID_KEEP_DIR",
-    "LIMPID_NATIVE", "LIMPID_RUNS_DIR", "LIMPID_URL",
+    "LIMPID_API_KEY", "LIMPID_CACHE_DIR", "LIMPID_CHROMIUM", "LIMPID_CUDA_GRAPHS", "LIMPID_DATA_DIR", "LIMPID_DEBUG",
+    "LIMPID_KEEP_DIR", "LIMPID_NATIVE", "LIMPID_RUNS_DIR", "LIMPID_URL",
 )  # fmt: skip
 LEAST_FREE = 2 * 2**30
 _REQUIREMENT = re.compile(
