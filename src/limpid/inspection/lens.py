@@ -13,7 +13,6 @@ from torch import Tensor
 from limpid.core.errors import LimpidError
 from limpid.core.in_parts import InParts, finish
 from limpid.inspection.next_tokens import entropy_bits
-from limpid.inspection.tokens import token_label
 
 if TYPE_CHECKING:
     from limpid.inspection.trace import Trace
@@ -38,7 +37,7 @@ class Lens(NamedTuple):
 
     def labels(self, depth: int, place: int) -> list[str]:
         """The candidates of a depth and the ``place``-th of `places`, as they can be shown."""
-        return [token_label(int(i), self.trace.tokenizer) for i in self.ids[depth, place]]
+        return [self.trace.label(int(i)) for i in self.ids[depth, place]]
 
     def _repr_html_(self) -> str:
         from limpid.inspection.html import lens_table

@@ -15,7 +15,13 @@ from limpid.models.bidirectional import Encoder
 from limpid.models.decoder import Decoder
 from limpid.models.encoder_decoder import EncoderDecoder
 from limpid.models.model import Model
+from limpid.models.task import TaskModel
+from limpid.nn.linear import Linear
 from limpid.text.tokenizer import Tokenizer
+
+
+TASK_HEAD = "task_head"
+"""What the head of a classifier is called among the weights of its backbone."""
 
 
 class TooLong(LimpidError):
@@ -27,11 +33,15 @@ class Empty(LimpidError):
 
 
 class Subject(NamedTuple):
-    """The twin that is looked at, the dtype of its activations, and the model it is the twin of."""
+    """The twin that is looked at, the dtype of its activations, and the model it is the twin of.
+
+    task: where the model answers with classes or a score, the twin of the whole, whose backbone ``model`` is.
+    """
 
     model: Decoder | Encoder | EncoderDecoder
     dtype: torch.dtype
     original: Decoder | Encoder | EncoderDecoder
+    task: TaskModel | None = None
 
     @property
     def vocabulary(self) -> int:
@@ -39,14 +49,40 @@ class Subject(NamedTuple):
         return self.model.embedding.weight.shape[0]
 
     @property
+    def outputs(self) -> int:
+        """The logits of a place: of every token; of a classifier, of every class, or the one of a score."""
+        return self.vocabulary if self.task is None else self.task.config.outputs
+
+    @property
     def causal(self) -> bool:
-        """Whether a state foretells the next token, and not the one at its place."""
+        """Whether a place sees only what stands before it."""
         return not isinstance(self.model, Encoder)
 
+    @property
+    def foretells(self) -> bool:
+        """Whether a state foretells the next token; an encoder's tells that at its place, a classifier's none."""
+        return self.causal and self.task is None
+
+    @property
+    def head(self) -> Linear | None:
+        """The matrix that makes logits of a state; None where more than one does (an encoder's)."""
+        if self.task is not None:
+            return self.task.head
+        return None if isinstance(self.model, Encoder) else self.model.head
+
     def logits(self, hidden: Tensor) -> Tensor:
-        """Final states (..., D) -> logits (..., V), float32."""
+        """Final states (..., D) -> logits (..., `outputs`), float32."""
+        if self.task is not None:
+            return Linear.forward(self.task.head, hidden).float()
         scored = self.model.scores(hidden) if isinstance(self.model, Encoder) else self.model.head(hidden)
         return scored.float()
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """The weights by name: the backbone's, and of a classifier those of `TASK_HEAD`."""
+        found = dict(self.model.named_parameters(remove_duplicate=False))
+        if self.task is None:
+            return found
+        return found | {f"{TASK_HEAD}.{name}": one for name, one in self.task.head.named_parameters()}
 
 
 def first_pass(
@@ -58,8 +94,10 @@ def first_pass(
     budget: int,
 ) -> tuple[Subject, dict[str, Stack], Tensor]:
     """Run a twin of the model once; its stacks, and its final states (T, D). See `trace.trace`."""
+    if isinstance(model, TaskModel):
+        return _of_task(model, text, target, tokenizer, dtype, budget)
     if not isinstance(model, Decoder | Encoder | EncoderDecoder):
-        raise LimpidError(f"{model.noun} cannot be traced as such; trace its backbone.")
+        raise LimpidError(f"{model.noun} cannot be traced.")
     if model.lora is not None:
         raise LimpidError("this model wears adapters (LoRA); merge them before it is traced: limpid.load does.")
     if target is not None and not isinstance(model, EncoderDecoder):
@@ -85,6 +123,24 @@ def first_pass(
             stacks = {"blocks": Stack("blocks", ids, within.blocks, within.norm, kept)}
             hidden = copy(torch.tensor([ids], device=device), dtype=dtype)[0]
     return subject, stacks, hidden
+
+
+def _of_task(
+    model: TaskModel, text: str | Sequence[int], target: str | Sequence[int] | None, tokenizer: Tokenizer | None,
+    dtype: torch.dtype, budget: int,
+) -> tuple[Subject, dict[str, Stack], Tensor]:  # fmt: skip
+    """Its backbone, answering with the head of the task: what that head would say at every place, the last one's being
+    the model's answer."""
+    config = model.config
+    if config.task == "similarity":
+        raise LimpidError("this model reads a pair in both orders at once; trace its backbone on one of them.")
+    if config.pooling != "last" or config.likelihood:
+        raise LimpidError("this model's answer is no single state's, so no place of a trace has it; trace its backbone.")
+    copy = twin(model)
+    if isinstance(text, str):
+        raise LimpidError("a classifier's text is given as ids: those of `limpid.inspection.tokens.task_ids`.")
+    subject, stacks, hidden = first_pass(copy.backbone, text, target, tokenizer, dtype, budget)  # type: ignore[arg-type]
+    return subject._replace(original=model.backbone, task=copy), stacks, hidden  # type: ignore[arg-type]
 
 
 def what_enters(subject: Subject, stack: Stack) -> dict[str, Tensor]:

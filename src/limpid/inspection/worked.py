@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from limpid.core.errors import LimpidError
 from limpid.inspection.rules import RULES
-from limpid.inspection.subject import embedding_norm
-from limpid.models.bidirectional import Encoder
+from limpid.inspection.subject import TASK_HEAD, embedding_norm
 from limpid.models.decoder import Decoder
 from limpid.models.encoder_decoder import EncoderDecoder
 from limpid.nn.norm import LayerNorm, RMSNorm
@@ -128,10 +127,9 @@ def _position(trace: Trace, stack: Stack, at: int, i: int) -> Recipe:
 
 
 def _output(trace: Trace, name: str, at: int, token: int) -> tuple[float, Recipe]:
-    model = trace.subject.model
-    if isinstance(model, Encoder):
+    head, logits = trace.subject.head, trace.subject.logits(trace.hidden[at])
+    if head is None:
         raise LimpidError("the head of an encoder is a network by itself; its scores are not worked here.")
-    head, logits = model.head, trace.subject.logits(trace.hidden[at])
     if name == "probabilities":
         value, highest = float(logits.softmax(-1)[token]), float(logits.max())
         total = float((logits.double() - highest).exp().sum())
@@ -140,9 +138,10 @@ def _output(trace: Trace, name: str, at: int, token: int) -> tuple[float, Recipe
     last = trace.main
     normal = f"{trace._prefix(last)}ln_final.hook_normalized"
     before = f"{last.name}.{len(last) - 1}.hook_resid_post" if isinstance(last.norm, nn.Identity) else normal
-    recipe = product(trace.hidden[at], f"{before}[{at}]", head, token, model)
-    if head.cap:
-        recipe = recipe._replace(rule="capped", numbers=recipe.numbers | {"cap": head.cap})
+    named = trace.subject.model if trace.subject.task is None else nn.ModuleDict({TASK_HEAD: head})
+    recipe = product(trace.hidden[at], f"{before}[{at}]", head, token, named)
+    if cap := getattr(head, "cap", 0.0):
+        recipe = recipe._replace(rule="capped", numbers=recipe.numbers | {"cap": cap})
     return float(logits[token]), recipe
 
 
