@@ -61,7 +61,9 @@ def compare(first: Trace, second: Trace) -> Comparison:
             "the two traces are not of the same tokens; compare checkpoints of one tokenizer on one text."
         )
     if first.subject.outputs != second.subject.outputs or (first.subject.task is None) != (second.subject.task is None):
-        raise LimpidError("the two models choose among different tokens or classes; their predictions cannot be compared.")
+        raise LimpidError(
+            "the two models choose among different tokens or classes; their predictions cannot be compared."
+        )
     divergence, agree = [], []
     for at in range(0, len(first), PLACES):
         p, q = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,8 @@ from limpid.models.encoder_decoder import EncoderDecoder
 from limpid.models.model import Model
 from limpid.models.task import TaskModel
 from limpid.nn.linear import Linear
+from limpid.text.task_inputs import Form, render, task_tokens
 from limpid.text.tokenizer import Tokenizer
-
 
 TASK_HEAD = "task_head"
 """What the head of a classifier is called among the weights of its backbone."""
@@ -135,12 +135,40 @@ def _of_task(
     if config.task == "similarity":
         raise LimpidError("this model reads a pair in both orders at once; trace its backbone on one of them.")
     if config.pooling != "last" or config.likelihood:
-        raise LimpidError("this model's answer is no single state's, so no place of a trace has it; trace its backbone.")
-    copy = twin(model)
-    if isinstance(text, str):
-        raise LimpidError("a classifier's text is given as ids: those of `limpid.inspection.tokens.task_ids`.")
-    subject, stacks, hidden = first_pass(copy.backbone, text, target, tokenizer, dtype, budget)  # type: ignore[arg-type]
+        raise LimpidError(
+            "this model's answer is no single state's, so no place of a trace has it; trace its backbone."
+        )
+    copy, ids = twin(model), _task_ids(model, text, target, tokenizer) if isinstance(text, str) else text
+    subject, stacks, hidden = first_pass(copy.backbone, ids, None, tokenizer, dtype, budget)  # type: ignore[arg-type]
     return subject._replace(original=model.backbone, task=copy), stacks, hidden  # type: ignore[arg-type]
+
+
+def _task_ids(
+    model: TaskModel, text: str, target: str | Sequence[int] | None, tokenizer: Tokenizer | None
+) -> list[int]:
+    """What a classifier reads of a text; of a pair, or a context and a choice, ``target`` is the second."""
+    form = model.config.task
+    if form in ("reward", "value"):
+        raise LimpidError(f"a {form} model grades conversations; give the token ids of one.")
+    if tokenizer is None:
+        raise LimpidError("a text given as a string needs a tokenizer; give one, or token ids.")
+    texts = [text] if target is None else [text, target]
+    if not all(isinstance(one, str) for one in texts) or len(texts) != (1 if form == "single" else 2):
+        needs = {"single": "one text", "pair": "two texts: a text and a target"}.get(
+            form, "a context and, as target, a choice"
+        )
+        raise LimpidError(f"this classifier reads {needs}.")
+    if not all(texts):
+        raise Empty("the text is empty; there is nothing to trace. Give at least one character.")
+    encoded = [tokenizer.encode(str(one)) for one in texts]
+    found = render(cast(Form, form), encoded, task_tokens(tokenizer), model.config.context)
+    if found.cut:
+        over = sum(map(len, encoded)) + len(encoded) + 1 - model.config.context
+        raise TooLong(
+            f"the text has {over + model.config.context:,} tokens and this model reads at most "
+            f"{model.config.context:,}: it is {over:,} tokens too long; shorten it."
+        )
+    return found.sequences[0]
 
 
 def what_enters(subject: Subject, stack: Stack) -> dict[str, Tensor]:

@@ -195,7 +195,7 @@ class Trace:
     # What the model says ---------------------------------------------------------------------------------------------
 
     def logits(self, at: int = -1) -> Floats:
-        """(V,) float32: the scores of the token after place ``at`` (of the token at it, to an encoder; of the classes)."""
+        """(V,) float32: the scores of the token after place ``at`` (an encoder's: of that at it), or of classes."""
         self.check_weights()
         with torch.no_grad():
             return _array(self.subject.logits(self.hidden[self.place(at)]))
@@ -301,7 +301,9 @@ class Trace:
         task = self.subject.task
         if task is None:
             return token_label(output, self.tokenizer)
-        return task.config.labels[output] if task.config.labels else "score" if self.subject.outputs == 1 else str(output)
+        return (
+            task.config.labels[output] if task.config.labels else "score" if self.subject.outputs == 1 else str(output)
+        )
 
     def token_id(self, token: int | str) -> int:
         """An id, or a text that is exactly one token (of a classifier, a class). Raises LimpidError where it is not."""
@@ -369,9 +371,10 @@ def trace(
     """Run ``model`` once on a text and open it.
 
     Args:
-        model: a decoder, an encoder, an encoder-decoder, or a classifier, which takes ids; it is left as it is.
+        model: a decoder, an encoder, an encoder-decoder, or a classifier; it is left as it is.
         text: what it reads; a string needs ``tokenizer``, and gets the mark that opens a text where there is one.
-        target: of an encoder-decoder, what it has said so far (its start mark is put before it); None: nothing.
+        target: of an encoder-decoder, what it has said so far (its start mark is put before it); None: nothing. Of a
+            classifier of pairs, the second text.
         dtype: of the activations, whatever the weights are kept in.
         budget: bytes of block insides to keep; see `Trace`.
 
