@@ -102,6 +102,30 @@ def test_a_pair_and_a_choice_are_two_texts(marked: Tokenizer) -> None:
     assert found.next_tokens(3).candidates[0].label == "score"
 
 
+def test_a_mean_over_the_text(marked: Tokenizer) -> None:
+    """As the shipped recipes make classifiers: the head reads the mean of all final states."""
+    model = random_classifier(marked.vocab_size, "single", outputs=3, labels=LABELS, pooling="mean")
+    found = trace(model, TEXT, marked)
+    n = len(found)
+
+    def answer(ids: list[int]) -> torch.Tensor:
+        with torch.no_grad():
+            return model(torch.tensor([[ids]]), torch.tensor([[len(ids)]])).answers[0]
+
+    for at in (0, 3, n - 1):  # what it would answer, had the text ended there
+        np.testing.assert_allclose(found.logits(at), answer(found.ids[: at + 1]), atol=1e-5)
+    assert [step.key for step in found.walk()[-1].layers[0]] == ["lens", "final_norm", "pool", "logits", "classes"]
+    for name, place in (("hook_pooled", (n - 1, 5)), ("hook_pooled", (0, 2)), ("logits", (n - 1, 2))):
+        assert found.worked(name, *place).result == pytest.approx(float(found[name][place]), abs=1e-5)
+    assert found.names()["hook_pooled"] == (n, 32)
+    np.testing.assert_allclose(found.lens(3).chances[-1, -1], found.next_tokens(1).candidates[0].probability, atol=1e-6)
+    for nothing in found.ablate("attn:0").logits_after - found.ablate("attn:0", "attn:0").logits_after:
+        assert nothing == 0
+    assert found.ablate("mlp:0").divergence > 0
+    with pytest.raises(LimpidError, match="mean over places"):
+        found.attribution("good")
+
+
 def test_what_cannot_be_traced_is_told(sorter: TaskModel, traced: Trace, marked: Tokenizer) -> None:
     def of(task: Any, **config: Any) -> TaskModel:
         return random_classifier(marked.vocab_size, task, **config)

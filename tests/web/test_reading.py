@@ -145,7 +145,7 @@ def test_choices_are_lines(here: Callable[..., Visit], runs: dict[str, Path]) ->
     page = here().open(address("chooses"))
     page.fill("[name=context]", "The cat")
     page.fill("[name=choices]", "sat\nflew\nslept")
-    page.get_by_role("button", name="Read", exact=True).click()
+    page.get_by_role("button", name="Open", exact=True).click()
     (told,) = load_classifier(runs["chooses"], device="cpu", dtype="float32").predict(
         [["The cat", "sat", "flew", "slept"]]
     )

@@ -114,7 +114,8 @@ def _all(trace: Trace) -> list[str]:
     """Every section that the model has an answer for: an encoder's logits are not shared out."""
     from limpid.inspection.findings import SECTIONS
 
-    return [name for name in SECTIONS if trace.subject.head is not None or name != "attribution"]
+    shared = trace.subject.head is not None and not trace.subject.pools
+    return [name for name in SECTIONS if shared or name != "attribution"]
 
 
 def _write_json(path: Path, findings: Findings) -> None:

@@ -116,13 +116,15 @@ def attribute(
     """See `Trace.attribution`. token: None is the most probable.
 
     Raises:
-        LimpidError: an encoder, whose head is not linear; a token that is not one.
+        LimpidError: an encoder, whose head is not linear; a classifier that takes a mean; a token that is not one.
     """
     model, head, place = trace.subject.model, trace.subject.head, trace.place(at)
     if head is None:
         raise LimpidError(
             "an encoder's head is not linear in its states, so no logit can be shared out among its parts."
         )
+    if trace.subject.pools:
+        raise LimpidError("this model's answer is a mean over places, so no place's parts make it alone.")
     trace.check_weights()
     token_id = int(trace.logits(place).argmax()) if token is None else trace.token_id(token)
     other = None if against is None else trace.token_id(against)

@@ -70,6 +70,19 @@ class Subject(NamedTuple):
             return self.task.head
         return None if isinstance(self.model, Encoder) else self.model.head
 
+    @property
+    def pools(self) -> bool:
+        """Whether the answer at a place is made of the states of all places up to it."""
+        return self.task is not None and self.task.config.pooling == "mean"
+
+    def pooled(self, states: Tensor) -> Tensor:
+        """What the head reads at every place of the final states (T, D): of a classifier that takes their mean, the
+        mean up to there, so that the last is the model's own."""
+        if not self.pools:
+            return states
+        counts = torch.arange(1, len(states) + 1, device=states.device)
+        return (states.float().cumsum(0) / counts[:, None]).to(states.dtype)
+
     def logits(self, hidden: Tensor) -> Tensor:
         """Final states (..., D) -> logits (..., `outputs`), float32."""
         if self.task is not None:
@@ -129,18 +142,19 @@ def _of_task(
     model: TaskModel, text: str | Sequence[int], target: str | Sequence[int] | None, tokenizer: Tokenizer | None,
     dtype: torch.dtype, budget: int,
 ) -> tuple[Subject, dict[str, Stack], Tensor]:  # fmt: skip
-    """Its backbone, answering with the head of the task: what that head would say at every place, the last one's being
-    the model's answer."""
+    """Its backbone, answering with the head of the task: what that head would say having read up to every place, the
+    last one's being the model's answer."""
     config = model.config
     if config.task == "similarity":
         raise LimpidError("this model reads a pair in both orders at once; trace its backbone on one of them.")
-    if config.pooling != "last" or config.likelihood:
+    if config.pooling == "first" or config.likelihood:
         raise LimpidError(
             "this model's answer is no single state's, so no place of a trace has it; trace its backbone."
         )
     copy, ids = twin(model), _task_ids(model, text, target, tokenizer) if isinstance(text, str) else text
     subject, stacks, hidden = first_pass(copy.backbone, ids, None, tokenizer, dtype, budget)  # type: ignore[arg-type]
-    return subject._replace(original=model.backbone, task=copy), stacks, hidden  # type: ignore[arg-type]
+    subject = subject._replace(original=model.backbone, task=copy)  # type: ignore[arg-type]
+    return subject, stacks, subject.pooled(hidden)
 
 
 def _task_ids(

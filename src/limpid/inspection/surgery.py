@@ -75,7 +75,7 @@ def run_edited(trace: Trace, edits: Edits) -> Tensor:
         if "encoder" in edits and "encoder" in trace.stacks:
             encoder = trace.stack("encoder")
             memory = encoder.norm(encoder.run(edits["encoder"]))
-        return trace.main.norm(trace.main.run(edits.get(trace.main.name, {}), memory))
+        return trace.subject.pooled(trace.main.norm(trace.main.run(edits.get(trace.main.name, {}), memory)))
 
 
 def ablate(trace: Trace, parts: Sequence[Part | str], *, how: Literal["zero", "mean"] = "zero", at: int = -1) -> Effect:

@@ -109,6 +109,8 @@ class Trace:
             if not isinstance(stack.norm, nn.Identity):
                 found[f"{self._prefix(stack)}ln_final.hook_scale"] = (sizes["T"],)
                 found[f"{self._prefix(stack)}ln_final.hook_normalized"] = (sizes["T"], sizes["D"])
+        if self.subject.pools:
+            found["hook_pooled"] = (len(self), sizes["D"])
         return found | dict.fromkeys(("logits", "probabilities"), (len(self), self.subject.outputs))
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
@@ -126,6 +128,8 @@ class Trace:
             if name in ("logits", "probabilities"):
                 logits = self.subject.logits(self.hidden)
                 return logits if name == "logits" else logits.softmax(-1)
+            if name == "hook_pooled" and self.subject.pools:
+                return self.hidden
             head, _, rest = name.partition(".")
             stack = self.stacks.get(head)
             number, _, point = rest.partition(".")

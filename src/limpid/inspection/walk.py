@@ -28,7 +28,7 @@ class Step(NamedTuple):
     """One operation.
 
     key: tokens, embed, position, segment, enter; mix, BRANCH.norm, .heads, .qk_norm, .turn, .raw, .scaled, .masked,
-    .pattern, .mixed, .join, .residual, mlp.up, mlp.neurons, mlp.down, mlp.router, mlp.experts; lens, final_norm,
+    .pattern, .mixed, .join, .residual, mlp.up, mlp.neurons, mlp.down, mlp.router, mlp.experts; lens, final_norm, pool,
     logits, classes, temperature, filters, draw. A branch is attn, cross_attn or mlp.
     shows: what goes in and what comes out, role -> name of the trace. weights: role -> parameter. how: what kind of
     norm, activation, position it is, and its sizes.
@@ -208,6 +208,10 @@ def _output(trace: Trace) -> list[Step]:
     if not isinstance(stack.norm, nn.Identity):
         steps.append(_final_norm(trace, stack))
     subject = trace.subject
+    state = _left(stack)
+    if subject.pools:
+        steps.append(Step("pool", {"in": state, "out": "hook_pooled"}, {}, {}))
+        state = "hook_pooled"
     how: dict[str, Any] = {"outputs": subject.outputs}
     table = {}
     if subject.task is not None:
@@ -216,7 +220,7 @@ def _output(trace: Trace) -> list[Step]:
     elif subject.head is not None:  # an encoder's is a network by itself
         table = {"head": f"{module_name(subject.model, subject.head)}.weight"}
         how |= {"tied": subject.head.weight is subject.model.embedding.weight, "cap": getattr(subject.head, "cap", 0.0)}
-    steps.append(Step("logits", {"in": _left(stack), "out": "logits"}, table, how))
+    steps.append(Step("logits", {"in": state, "out": "logits"}, table, how))
     if subject.task is not None and subject.outputs > 1:
         steps.append(Step("classes", {"in": "logits", "out": "probabilities"}, {}, {}))
     drawing = ("temperature", "filters", "draw") if subject.foretells else ()  # other answers are no next token

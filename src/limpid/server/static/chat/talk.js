@@ -22,7 +22,7 @@ effect(() => {
 });
 const speaker = (name) => speakers().find((one) => one.name === name);
 /** The model that answers: the one chosen, while it is there. */
-export const answering = () => speaker(chat.value.settings.model) ?? (chat.value.settings.mode === "chat" ? speakers().find((one) => one.can_chat) : null) ?? speakers()[0];
+export const answering = () => speaker(chat.value.settings.model) ?? (chat.value.settings.mode === "chat" ? speakers().find((one) => one.can_chat && one.stage !== "pretrain") ?? speakers().find((one) => one.can_chat) : null) ?? speakers()[0];
 export const rival = () => { const one = speaker(chat.value.settings.rival); return one && one.name !== answering()?.name ? one : null; };
 
 /** Say something: a turn of the conversation, or more of the text. */

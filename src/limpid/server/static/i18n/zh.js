@@ -34,7 +34,7 @@ export const zh = {
   panel: "侧栏", "panel.inspect": "透视", "panel.settings": "设置",
   "inspect.title": "看进一个词元", "inspect.what": "在回答里选一个词元：它有多大把握，还可能说什么，抽样之后又剩下什么，都在这里。选另一个候选，回答就从那里分叉。", "inspect.go": "看它最犹豫的地方", "inspect.none": "这个回答没有保存词元记录。", "inspect.first": "还没有回答，先说点什么吧。",
   token: "词元", before: "前一个词元", after: "后一个词元", place: "第 {at} 个，共 {n} 个词元", probability: "概率", rank: "名次", rankOf: "{rank} / {n}", entropy: "熵", "entropy.what": "选择有多开放：按模型的整个分布计算，单位是奈特", choices: "≈ {n} 个均等的选择", bytes: "字节", controlToken: "控制词元", partOf: "属于", "partOf.what": "这个字的字节分在 {n} 个词元里",
-  alternatives: "它本来还可能说", beforeSampling: "模型自己的概率", afterSampling: "抽样设置之后", reach: "条长至 {reach}", rest: "其余 {n} 个词元共占 {share}。", forkAt: "{token}：{numbers}。从它继续", chosenWas: "{token}：{numbers}。抽中的就是它",
+  open: "打开", alternatives: "它本来还可能说", beforeSampling: "模型自己的概率", afterSampling: "抽样设置之后", reach: "条长至 {reach}", rest: "其余 {n} 个词元共占 {share}。", forkAt: "{token}：{numbers}。从它继续", chosenWas: "{token}：{numbers}。抽中的就是它",
   "verdict.yours": "这是你选的：在模型那里排第 {rank}，概率 {share}。", "verdict.sure": "首选，而且很有把握：{share}。", "verdict.likely": "首选，概率 {share}。", "verdict.torn": "虽是首选，只有 {share}：别的也很接近。", "verdict.second": "不是首选：排第 {rank}，概率 {share}。", "verdict.rare": "出人意料：排第 {rank}，概率 {share}。",
 
   "inside.open": "看看模型内部", "inside.computing": "再读一遍全文……", "inside.later": "等回答结束，就可以看内部。",

@@ -27,7 +27,7 @@ export function Head() {
     ${models.length > 1 && html`<label><span class="hidden">${t("model")}</span><select value=${own.name} onChange=${(event) => look({ model: event.target.value, ids: null, text: shown, targets: null, target: null, off: null, cell: null, at: null, source: null, layer: null, head: null, stack: null })}>${models.map((one) => html`<option value=${one.name} selected=${one === own}>${one.name}</option>`)}</select></label>`}
     <label class="grow"><span class="hidden">${t("steps.text")}</span><textarea ref=${field} rows="1" dir="auto" spellcheck=${false} placeholder=${t("steps.text")} onKeyDown=${keys}></textarea></label>
     ${(own.kind === "encoder-decoder" || pairs) && html`<label class="grow"><span class="hidden">${t(pairs ? "steps.second" : "steps.target")}</span><textarea ref=${goal} rows="1" dir="auto" spellcheck=${false} placeholder=${t(pairs ? "steps.second" : "steps.target")} onKeyDown=${keys}></textarea></label>`}
-    <button type="submit" class="primary" disabled=${busy.value}>${t("steps.go")}</button></form>
+    <button type="submit" class="primary" disabled=${busy.value}>${t("open")}</button></form>
     ${replaced.value && trace.value && html`<p class="banner" role="status">${t("replaced", { model: trace.value.model })}</p>`}
     ${failure.value && html`<p class="banner" role="alert">${said(failure.value)}</p>`}`;
 }

@@ -26,7 +26,7 @@ addWords(words);
 const VIEWS = {
   tokens: views.Tokens, embed: views.Embed, segment: views.Position, position: views.Position, enter: views.Sum, mix: views.Mix, norm: views.Norm, heads: views.Heads, qk_norm: views.Both, turn: views.Both,
   raw: views.Scores, scaled: views.Scores, masked: views.Scores, pattern: views.Scores, mixed: views.Mixed, join: views.Join, residual: views.Sum, up: views.Up, neurons: views.Neurons, down: views.Down,
-  router: views.Router, experts: views.Experts, lens: views.Lens, final_norm: views.Norm, logits: views.Logits, classes: views.Classes, temperature: Temperature, filters: Filters, draw: Draw,
+  router: views.Router, experts: views.Experts, lens: views.Lens, final_norm: views.Norm, logits: views.Logits, classes: views.Classes, pool: views.Pool, temperature: Temperature, filters: Filters, draw: Draw,
 };
 const HEADED = ["heads", "qk_norm", "turn", "raw", "scaled", "masked", "pattern", "mixed", "join"];
 

@@ -167,6 +167,12 @@ export function Lens() {
 }
 const firstStep = () => trace.value.chapters.find((one) => one.kind === "block" && one.stack === trace.value.main).layers[0][0].key;
 
+/** The mean of the final states up to the place. */
+export function Pool() {
+  const { step, at } = here.value;
+  return html`<${Vec} name=${step.shows.in} index=${[at]} label=${t("steps.poolLast", { n: at + 1 })} /><${Vec} name=${step.shows.out} index=${[at]} label=${t("steps.poolMean", { n: at + 1 })} sign="=" />`;
+}
+
 /** A classifier's scores as probabilities. */
 export function Classes() {
   const { at } = here.value, cell = worked.value, { value } = useFound(`next ${at}`, () => find(`next?at=${at}&count=20`));
