@@ -367,7 +367,9 @@ def kept_parts(http: httpx.Client, title: str) -> dict[str, Any]:
 
 def test_what_was_said_is_sent_as_the_page_ends(visit: Callable[..., Visit], http: httpx.Client) -> None:
     one = visit()
-    page = one.open()
+    one.open()
+    page = one.tab()
+    page.goto(one.url)
     page.fill("#say", "Closed at once.")
     page.press("#say", "Enter")
     page.wait_for_selector(".turn .said")

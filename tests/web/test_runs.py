@@ -85,7 +85,7 @@ def test_a_strangers_code_is_shown_before_it_may_run(visit: Callable[..., Visit]
     )
     try:
         one = visit(language="zh-CN", theme="dark", width=390, height=844, has_touch=True)
-        page = one.open("#/runs?run=given/grpo")
+        page = one.open("#/runs?sel=given/grpo")
         page.get_by_role("button", name="继续训练").click()
         dialog = page.locator("dialog")
         go = dialog.get_by_role("button", name="继续训练")

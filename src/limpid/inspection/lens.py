@@ -76,8 +76,8 @@ def lens_by_depth(
     depths = []
     for depth in range(trace.n_layer + 1):
         yield
-        states = trace.subject.pooled(trace.main.norm(trace.main.entered(depth)))
-        depths.append(_read(trace, states[wanted], followed, count))
+        final = trace.subject.pooled(trace.main.norm(trace.main.entered(depth)))
+        depths.append(_read(trace, final[wanted], followed, count))
     ids, probabilities, entropy, ranks, chances = (
         torch.stack(column).cpu().numpy() for column in zip(*depths, strict=True)
     )
