@@ -3,13 +3,14 @@
     limpid serve demo=RUN/grpo pretrained=RUN/pretrain gpt2=IMPORT wide=IMPORT encoder=RUN sorter=RUN --runs RUNS
     python tools/pictures.py http://127.0.0.1:8000 [NAME ...]
 
-demo, pretrained: of `limpid demo`, which lies in RUNS. gpt2: a small imported GPT-2; wide: one of 12 layers of 12 heads.
-encoder, sorter: of a masked language model, and of a classifier. A picture without its model fails by itself.
+demo, pretrained: of `limpid demo`, which lies in RUNS. gpt2: a small imported GPT-2; wide: one of 12 layers of 12
+heads. encoder, sorter: of a masked language model, and of a classifier.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from playwright.sync_api import Page, sync_playwright
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 COLOURS = 128
+SETTINGS = {"max_tokens": 70, "temperature": 0.8, "seed": 5}
 CAT = "The detective entered the dark room, and the detective saw the cat. The cat saw the detective."
 LONG = (Path(__file__).parents[1] / "docs" / "inspecting.md").read_text(encoding="utf-8")[:2300]
 ASKED = "What does dedent do?"
@@ -37,19 +39,29 @@ class Picture(NamedTuple):
     then: Callable[[Page], Any] = lambda page: None
 
 
-def ask(text: str, token: int | None = None, inside: bool = False, answers: int = 1) -> Callable[[Page], None]:
-    """Say something, and open a token of the answer."""
+def ask(*texts: str, open_one: bool = True, inside: bool = False, answers: int = 1) -> Callable[[Page], None]:
+    """Say something, and open the token of the last answer that was least expected."""
 
     def work(page: Page) -> None:
-        page.fill("#say", text)
-        page.press("#say", "Enter")
-        page.wait_for_function("n => document.querySelectorAll('.answer:not(.live)').length === n", arg=answers)
-        if token is not None:
-            page.locator(f".living [data-at='{token}']").first.click()
+        for number, text in enumerate(texts, start=1):
+            page.fill("#say", text)
+            page.press("#say", "Enter")
+            page.wait_for_function(
+                "n => document.querySelectorAll('.answer:not(.live) [data-at]').length"
+                " && document.querySelectorAll('.answer:not(.live)').length === n && !document.querySelector('.live')",
+                arg=number * answers,
+            )
+        if open_one:
+            page.evaluate("""() => {
+                const last = [...document.querySelectorAll(".answer")].at(-1);
+                const all = last.querySelectorAll(".tok[data-at]:not(.control)");
+                const odd = (one) => Number(one.style.getPropertyValue("--p"));
+                [...all].reduce((a, b) => (odd(b) > odd(a) ? b : a)).click();
+            }""")
         if inside:
             page.locator(".inside-open").click()
-            page.wait_for_selector(".inside-open", state="detached")
-            page.locator(".panel-body, #panel-body").first.evaluate("x => x.scrollTop = 1e6")
+            page.locator("text=Where it looked").last.scroll_into_view_if_needed()
+            page.locator("#panel-body").evaluate("x => { x.scrollTop = x.scrollHeight; }")
 
     return work
 
@@ -62,18 +74,20 @@ def two(page: Page) -> None:
 def text_mode(page: Page) -> None:
     page.locator(".models select").first.select_option("gpt2")
     page.locator(".modes button").last.click()
-    ask("Return the", 4, inside=True)(page)
+    ask("Return the", inside=True)(page)
 
 
 CAT_, LONG_ = quote(CAT), quote(LONG)
 PICTURES = {
-    "chat": Picture("", (1360, 820), then=ask(ASKED, 3)),
+    "chat": Picture("", (1360, 820), then=ask(ASKED, "Tell me what html.unescape does.", "What is ftplib for?")),
     "chat-two-models": Picture("", (1360, 820), zh=True, dark=True, then=two),
-    "chat-phone": Picture("", (390, 844), then=ask(ASKED, 3)),
-    "chat-inside": Picture("", (1200, 750), then=ask(ASKED, 3, inside=True)),
+    "chat-phone": Picture("", (390, 844), then=ask("What is ftplib for?")),
+    "chat-inside": Picture("", (1200, 750), then=ask("What is ftplib for?", inside=True)),
     "gpt2-chat": Picture("", (1000, 625), then=text_mode),
     "attention": Picture("#/attention?model=pretrained&layer=2&head=2&row=20&column=19&score=previous", (1280, 860)),
-    "attention-lines": Picture("#/attention?model=demo&layer=1&head=2&view=lines&heads=1,2&row=38", (1280, 860), dark=True),
+    "attention-lines": Picture(
+        "#/attention?model=demo&layer=1&head=2&view=lines&heads=1,2&row=38", (1280, 860), dark=True
+    ),
     "attention-vectors": Picture(
         f"#/attention?model=pretrained&layer=1&head=2&row=33&view=neuron&text={CAT_}", (1280, 860), zh=True
     ),
@@ -97,8 +111,12 @@ PICTURES = {
         f"#/steps/classes?model=sorter&text={quote('Which module is dedent in?')}", (1200, 750)
     ),
     "reading": Picture(f"#/reading?model=sorter&texts={quote('Which module is dedent in?')}", (1000, 480)),
-    "reading-encoder": Picture(f"#/reading?model=encoder&hide=4,9&text={quote('To be, or not to be, that is it.')}", (1000, 480)),
-    "reading-phone": Picture("#/reading?model=sorter&texts=" + quote("What is 12 + 7?"), (390, 480), zh=True, dark=True),
+    "reading-encoder": Picture(
+        f"#/reading?model=encoder&hide=4,9&text={quote('To be, or not to be, that is it.')}", (1000, 480)
+    ),
+    "reading-phone": Picture(
+        f"#/reading?model=sorter&texts={quote('What is 12 + 7?')}", (390, 480), zh=True, dark=True
+    ),
     "runs": Picture("#/runs?run=demo/sft&sel=demo/sft|demo/pretrain", (1280, 800)),
     "embeddings": Picture("#/embeddings?model=demo&method=tsne&n=1000", (1280, 800)),
 }  # fmt: skip
@@ -115,6 +133,7 @@ def take(url: str, names: list[str]) -> None:
                 locale="zh-CN" if picture.zh else "en-US", color_scheme="dark" if picture.dark else "light",
                 viewport={"width": picture.size[0], "height": picture.size[1]},
             )  # fmt: skip
+            context.add_init_script(f"localStorage.setItem('limpid.settings', '{json.dumps(SETTINGS)}')")
             page = context.new_page()
             page.set_default_timeout(120_000)
             page.goto(f"{url}/{picture.address}")
