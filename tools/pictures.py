@@ -82,8 +82,8 @@ PICTURES = {
     "chat": Picture("", (1360, 820), then=ask(ASKED, "Tell me what html.unescape does.", "What is ftplib for?")),
     "chat-two-models": Picture("", (1360, 820), zh=True, dark=True, then=two),
     "chat-phone": Picture("", (390, 844), then=ask("What is ftplib for?")),
-    "chat-inside": Picture("", (1200, 750), then=ask("What is ftplib for?", inside=True)),
-    "gpt2-chat": Picture("", (1000, 625), then=text_mode),
+    "chat-inside": Picture("", (1280, 800), then=ask("What is ftplib for?", inside=True)),
+    "gpt2-chat": Picture("", (1280, 800), then=text_mode),
     "attention": Picture("#/attention?model=pretrained&layer=2&head=2&row=20&column=19&score=previous", (1280, 860)),
     "attention-lines": Picture(
         "#/attention?model=demo&layer=1&head=2&view=lines&heads=1,2&row=38", (1280, 860), dark=True
@@ -92,23 +92,26 @@ PICTURES = {
         f"#/attention?model=pretrained&layer=1&head=2&row=33&view=neuron&text={CAT_}", (1280, 860), zh=True
     ),
     "attention-phone": Picture(
-        f"#/attention?model=demo&layer=2&head=2&row=20&text={quote(CAT[47:])}", (390, 1240), zh=True, dark=True
+        f"#/attention?model=demo&layer=2&head=2&row=20&text={quote(CAT[:4] + CAT[-49:])}",
+        (390, 1240),
+        zh=True,
+        dark=True,
     ),
     "attention-gpt2": Picture(f"#/attention?model=wide&layer=3&head=5&row=500&text={LONG_}", (1280, 860)),
     "gpt2-attention": Picture(
         f"#/attention?model=gpt2&layer=2&head=1&text={quote('Return the mean of the data and the median of the data')}",
-        (1000, 625),
+        (1280, 800),
     ),
     "steps": Picture(
         f"#/steps/attn.pattern?model=pretrained&layer=2&head=1&text={quote('Return the number of items in the')}",
-        (1200, 750),
+        (1280, 800),
     ),
     "steps-phone": Picture("#/steps/mlp.neurons?model=pretrained&layer=2", (390, 844), zh=True, dark=True),
     "gpt2-steps": Picture(
-        f"#/steps/position?model=gpt2&text={quote('Return the mean of the data')}", (1000, 625)
+        f"#/steps/position?model=gpt2&text={quote('Return the mean of the data')}", (1280, 800)
     ),
     "steps-classifier": Picture(
-        f"#/steps/classes?model=sorter&text={quote('Which module is dedent in?')}", (1200, 750)
+        f"#/steps/classes?model=sorter&text={quote('Which module is dedent in?')}", (1280, 800)
     ),
     "reading": Picture(f"#/reading?model=sorter&texts={quote('Which module is dedent in?')}", (1000, 480)),
     "reading-encoder": Picture(
@@ -118,6 +121,7 @@ PICTURES = {
         f"#/reading?model=sorter&texts={quote('What is 12 + 7?')}", (390, 480), zh=True, dark=True
     ),
     "runs": Picture("#/runs?run=demo/sft&sel=demo/sft|demo/pretrain", (1280, 800)),
+    "gpt2-embeddings": Picture("#/embeddings?model=gpt2&n=500", (1280, 800)),
     "embeddings": Picture("#/embeddings?model=demo&method=tsne&n=1000", (1280, 800)),
 }  # fmt: skip
 
