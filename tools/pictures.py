@@ -121,8 +121,8 @@ PICTURES = {
         f"#/reading?model=sorter&texts={quote('What is 12 + 7?')}", (390, 480), zh=True, dark=True
     ),
     "runs": Picture("#/runs?run=demo/sft&sel=demo/sft|demo/pretrain", (1280, 800)),
-    "gpt2-embeddings": Picture("#/embeddings?model=gpt2&n=500", (1280, 800)),
-    "embeddings": Picture("#/embeddings?model=demo&method=tsne&n=1000", (1280, 800)),
+    "gpt2-embeddings": Picture("#/embeddings?m=gpt2&n=500", (1280, 800)),
+    "embeddings": Picture("#/embeddings?m=demo&method=tsne&n=1000&t=458", (1280, 800)),
 }  # fmt: skip
 
 

@@ -132,7 +132,7 @@ def test_what_cannot_be_traced_is_told(sorter: TaskModel, traced: Trace, marked:
 
     for model, text, words in (
         (of("similarity"), TEXT, "both orders"), (of("reward"), TEXT, "grades conversations"),
-        (of("reward", likelihood=True), TEXT, "no single state's"), (sorter, "", "text is empty"),
+        (of("reward", likelihood=True), TEXT, "how probable an answer is"), (sorter, "", "text is empty"),
         (sorter, "cat " * 100, "tokens too long"),
     ):  # fmt: skip
         with pytest.raises(LimpidError, match=words):

@@ -147,10 +147,13 @@ def _of_task(
     config = model.config
     if config.task == "similarity":
         raise LimpidError("this model reads a pair in both orders at once; trace its backbone on one of them.")
-    if config.pooling == "first" or config.likelihood:
+    if config.likelihood:
         raise LimpidError(
-            "this model's answer is no single state's, so no place of a trace has it; trace its backbone."
+            "this model also weighs how probable an answer is, which no place of a trace shows; "
+            "inspect the model that it was made from."
         )
+    if config.pooling == "first":
+        raise LimpidError("this model answers from its first place alone; trace its backbone.")
     copy, ids = twin(model), _task_ids(model, text, target, tokenizer) if isinstance(text, str) else text
     subject, stacks, hidden = first_pass(copy.backbone, ids, None, tokenizer, dtype, budget)  # type: ignore[arg-type]
     subject = subject._replace(original=model.backbone, task=copy)  # type: ignore[arg-type]
@@ -163,7 +166,9 @@ def _task_ids(
     """What a classifier reads of a text; of a pair, or a context and a choice, ``target`` is the second."""
     form = model.config.task
     if form in ("reward", "value"):
-        raise LimpidError(f"a {form} model grades conversations; give the token ids of one.")
+        raise LimpidError(
+            f"a {form} model grades conversations; give the token ids of one, or inspect what it was made from."
+        )
     if tokenizer is None:
         raise LimpidError("a text given as a string needs a tokenizer; give one, or token ids.")
     texts = [text] if target is None else [text, target]
