@@ -48,12 +48,32 @@ def test_a_tree_comes_back(chats: Chats) -> None:
     assert stat.S_IMODE(chats.path.stat().st_mode) == 0o600
 
 
-def test_writing_a_message_again_keeps_its_tokens_unless_there_are_new_ones(chats: Chats) -> None:
-    chats.write_message("a", "m2", said("m1", "An answer that went on", role="assistant"))
+def test_writing_a_message_again_keeps_the_tokens_of_its_text(chats: Chats) -> None:
+    chats.write_message("a", "m2", said("m1", "An answer", role="assistant", about={"finish": "stop"}))
     assert chats.tokens("a", "m2") == TOKENS
+    chats.write_message("a", "m2", said("m1", "An answer that went on", role="assistant"))
+    assert chats.tokens("a", "m2") is None  # they would stand for other words
     chats.write_message("a", "m2", said("m1", "x", tokens={"rows": []}))
     assert chats.tokens("a", "m2") == {"rows": []}
     assert not chats.write_message("b", "m1", said(None, "no such chat"))
+
+
+def test_a_conversation_and_its_messages_at_once(chats: Chats) -> None:
+    """What an earlier page put aside never takes the place of what was said since."""
+    late = [
+        {"id": "m2", **said("m1", "An", role="assistant", about={"finish": "open"})},
+        {"id": "m3", **said("m1", "A branch that went on", role="assistant", tokens=TOKENS)},
+        {"id": "m4", **said("m3", "And then?")},
+    ]
+    chats.write("a", title="Apples", settings={}, current="m4", messages=late)
+    chats.write("new", title="Plums", settings={}, current="x", messages=[{"id": "x", **said(None, "Plums?")}])
+    found = chats.read("a")
+    assert found is not None
+    assert [(m["content"], m["about"], m["tokens"]) for m in found["messages"]] == [
+        ("床前明月光 100%", {}, False), ("An answer", {"model": "x"}, True), ("A branch that went on", {}, True),
+        ("And then?", {}, False),
+    ]  # fmt: skip
+    assert [chat["id"] for chat in chats.list("Plums?")] == ["new"]
 
 
 @pytest.mark.parametrize(("query", "found"), [("", 1), ("明月", 1), ("apples", 1), ("100%", 1), ("1%0", 0), ("_", 0)])

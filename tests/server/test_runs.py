@@ -24,6 +24,8 @@ from tests.server.conftest import SMALL, Served, served
 from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
 from limpid.core.paths import RunLock
+from limpid.core.user_code import agreement, digest
+from limpid.rollout.rewards.user import UserFunction
 from limpid.server.errors import ApiError
 from limpid.server.loading import Loader, place_of
 from limpid.server.run_control import RunControl, lock_owner
@@ -358,10 +360,16 @@ def test_how_a_run_is_gone_on_with(tmp_path: Path) -> None:
         "sft", str(sft / "recipe.toml"), "--out", str(sft), "--resume", "--from", str(root / "line" / "pretrain"),
     ]  # fmt: skip
     for noted, wanted in (
-        (["demo", "--out", "runs/x"], ["demo", "--out", "runs/x", "--no-browser"]),
-        (["sft", "demo", "--resume"], ["sft", "demo", "--resume"]),
+        (["demo", "--out", "runs/line"], ["demo", "--out", "runs/line", "--no-browser"]),
+        (["sft", "demo", "--out", "runs/line/sft"], ["sft", "demo", "--out", "runs/line/sft", "--resume"]),
+        (["sft", "demo", "--resume"], ["sft", "demo", "--resume", "--out", str(sft)]),
+        (
+            ["sft", "demo", "--out=/elsewhere", "optim.lr=1"],
+            ["sft", "demo", "optim.lr=1", "--out", str(sft), "--resume"],
+        ),
+        (["demo", "--out", "/elsewhere"], ["demo", "--out", str(sft.parent), "--no-browser"]),
     ):
-        (sft / "sitting.json").write_text(json.dumps({"command": noted}))
+        (sft / "sitting.json").write_text(json.dumps({"command": noted, "directory": str(tmp_path)}))
         assert control.command(sft) == wanted
     for facts, words in (
         ({"command": ["serve", "x"]}, "not begun by a training verb"),
@@ -374,6 +382,50 @@ def test_how_a_run_is_gone_on_with(tmp_path: Path) -> None:
     (sft / "sitting.json").unlink()
     with pytest.raises(LimpidError, match="what it was begun from"):
         control.command(sft)
+
+
+def test_code_that_is_not_limpids_runs_only_when_agreed_to(http: httpx.Client, root: Path, tmp_path: Path) -> None:
+    """A folder of a stranger's that names reward files, and modules beside it that stand in for Python's own."""
+    ran = tmp_path / "ran"
+    for name in ("rewards", "torch", "limpid", "json"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(ran)!r}, 'a').write('{name}')\ndef f(*a): return 1.0\n")
+    run = root / "stranger" / "grpo"
+    run.mkdir(parents=True)
+    recipe = '[[grpo.rewards]]\nfunction = "rewards.py:f"\n'
+    (run / "recipe.toml").write_text(f"# limpid grpo\n{recipe}")
+    told = {
+        "command": ["grpo", str(run / "recipe.toml"), "--from", str(root / "line" / "sft")],
+        "directory": str(tmp_path),
+    }
+    (run / "sitting.json").write_text(json.dumps(told))
+    (code,) = http.get("/api/runs/one", params={"run": "stranger/grpo"}).json()["resume"]["code"]
+    assert code["path"] == str(tmp_path / "rewards.py")
+    assert "def f" in code["text"]
+    refused = http.post("/api/runs/resume", json={"run": "stranger/grpo"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "code_not_agreed")
+    (tmp_path / "rewards.py").write_text("changed since it was read")
+    again = http.post("/api/runs/resume", json={"run": "stranger/grpo", "agreed": [code["digest"]]})
+    assert again.json()["error"]["code"] == "code_not_agreed"
+    # A file that the page does not find is refused by the process that would run it.
+    (run / "recipe.toml").write_text("# limpid grpo\n" + recipe.replace("rewards.py:f", "rewards\\u002epy:f"))
+    assert http.get("/api/runs/one", params={"run": "stranger/grpo"}).json()["resume"]["code"] == []
+    assert http.post("/api/runs/resume", json={"run": "stranger/grpo"}).status_code == 200
+    until(lambda: (listed(http)["stranger/grpo"]["child"] or {}).get("code") is not None)
+    assert not ran.exists()
+    shutil.rmtree(root / "stranger")
+
+
+def test_a_process_of_a_page_runs_no_code_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "own.py"
+    file.write_text("def f(prompt, answer, row):\n    return 1.0\n")
+    UserFunction(f"{file}:f", {}, 5.0).close()
+    for name, value in agreement([]).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(LimpidError, match="nobody has agreed"):
+        UserFunction(f"{file}:f", {}, 5.0)
+    for name, value in agreement([digest(file)]).items():
+        monkeypatch.setenv(name, value)
+    UserFunction(f"{file}:f", {}, 5.0).close()
 
 
 def test_numbers_that_are_none_are_no_trouble(http: httpx.Client, root: Path) -> None:

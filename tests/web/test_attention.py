@@ -382,7 +382,7 @@ def test_bad_input_is_told(visit: Callable[..., Visit]) -> None:
     page = one.open(f"#/attention?model=talker&text={quote('x' * 10_000)}")
     expect(page.locator(".banner")).to_contain_text(re.compile(r"[\d,]+ too many: the model reads at most 1,024"))
     page.fill("#look-text", "")
-    expect(page.locator(".look .go")).to_be_disabled()
+    expect(page.locator(".look .primary")).to_be_disabled()
     page.fill("#look-text", "The cat")
     page.press("#look-text", "Enter")
     expect(page.locator(".reading")).to_contain_text("The cat")

@@ -324,6 +324,60 @@ def test_history(visit: Callable[..., Visit], tmp_path: Path, talker_run: Path) 
         one.errors = [e for e in one.errors if "400" not in e]
 
 
+def test_nothing_is_lost_with_the_page(
+    visit: Callable[..., Visit], http: httpx.Client, slowly: Callable[..., None]
+) -> None:
+    """Reloaded while the first answer streams, before anything has been written down: all of it is there again."""
+    slowly(0.03)
+    one = visit()
+    page = one.open()
+    page.evaluate("""() => {  // only what the page keeps in the browser is left: nothing it sends at its end arrives
+        const send = fetch;
+        window.fetch = (path, how) => (how?.method === "PUT" ? new Promise(() => {}) : send(path, how));
+    }""")
+    answer = one.ask("Keep me.", wait=False)
+    wait_until(lambda: answer.locator("[data-at]").count() > 8)
+    said = answer.locator(".living").evaluate("box => box.textContent")
+    page.reload()
+    expect(page.locator(".turn .said")).to_have_text("Keep me.")
+    page.wait_for_selector(".living [data-at]")  # its tokens too
+    shown = page.locator(".answer .living").evaluate("box => box.textContent")
+    assert shown.startswith(said)
+    chat = kept_parts(http, "Keep me.")
+    assert [m["role"] for m in chat["messages"]] == ["user", "assistant"]
+    assert page.evaluate("Object.keys(localStorage).filter(name => name.startsWith('limpid.unsaved'))") == []
+    page.get_by_role("button", name="Continue").click()
+    wait_until(lambda: len(page.locator(".answer .living").evaluate("box => box.textContent")) > len(shown))
+    # One may look at another conversation meanwhile; the answer goes on, and is kept where it belongs.
+    place = page.url
+    page.locator(".new").click()
+    expect(page.locator(".answer")).to_have_count(0)
+    page.goto(place)
+    expect(page.locator(".answer.live")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(page.locator(".answer.live")).to_have_count(0)
+    ended = page.locator(".answer .living").evaluate("box => box.textContent")
+    wait_until(lambda: kept_parts(http, "Keep me.")["messages"][-1]["content"] == ended)
+
+
+def kept_parts(http: httpx.Client, title: str) -> dict[str, Any]:
+    (found,) = [chat for chat in http.get("/api/export").json()["chats"] if chat["title"] == title]
+    return found  # type: ignore[no-any-return]
+
+
+def test_what_was_said_is_sent_as_the_page_ends(visit: Callable[..., Visit], http: httpx.Client) -> None:
+    one = visit()
+    one.open()
+    page = one.tab()
+    page.goto(one.url)
+    page.fill("#say", "Closed at once.")
+    page.press("#say", "Enter")
+    page.wait_for_selector(".turn .said")
+    page.close()
+    wait_until(lambda: any(chat["title"] == "Closed at once." for chat in http.get("/api/chats").json()["chats"]))
+    assert kept_parts(http, "Closed at once.")["messages"][0]["content"] == "Closed at once."
+
+
 def test_five_hundred_messages_open_at_once(visit: Callable[..., Visit], http: httpx.Client, server: Served) -> None:
     text = "A paragraph with **marks**, `code` and some words more, as answers have them.\n\n" * 3
     messages: list[dict[str, Any]] = [

@@ -145,7 +145,7 @@ def test_choices_are_lines(here: Callable[..., Visit], runs: dict[str, Path]) ->
     page = here().open(address("chooses"))
     page.fill("[name=context]", "The cat")
     page.fill("[name=choices]", "sat\nflew\nslept")
-    page.get_by_role("button", name="Read", exact=True).click()
+    page.get_by_role("button", name="Open", exact=True).click()
     (told,) = load_classifier(runs["chooses"], device="cpu", dtype="float32").predict(
         [["The cat", "sat", "flew", "slept"]]
     )
@@ -172,8 +172,35 @@ def test_an_encoder_step_by_step(here: Callable[..., Visit]) -> None:
     expect(page.locator(".rail li").last).to_contain_text("Logits")  # nothing is drawn
     expect(page.locator(".bars-list li").first).to_be_visible()
     assert serious(page) == []
-    page.goto(f"{one.url}/#/steps/tokens?model=sorts")
-    expect(page.locator("main")).to_contain_text("A classifier names no token")
+
+
+def test_a_classifier_step_by_step(here: Callable[..., Visit], runs: dict[str, Path]) -> None:
+    one = here()
+    page = one.open(address("sorts", texts=TEXT))
+    page.get_by_role("link", name="Step by step").last.click()
+    one.wait("#/steps")
+    classifier = load_classifier(runs["sorts"], device="cpu", dtype="float32")
+    (expected,) = classifier.predict([[TEXT]])
+    said = page.locator(".prediction .as-is li")
+    expect(said).to_have_count(3)
+    told = said.evaluate_all("all => all.map(x => [x.querySelector('.name').innerText, Number(x.dataset.probability)])")
+    assert told[0][0] == expected.label
+    for label, share in told:
+        assert share == pytest.approx(expected.probabilities[label], abs=1e-5)
+    page.locator(".rail li a").last.click()
+    expect(page.locator(".step-title h2")).to_have_text("Classes")
+    bars = page.locator(".bars-list button")
+    expect(bars).to_have_count(3)
+    bars.nth(1).click()  # and how that number came about
+    share = expected.probabilities[bars.nth(1).locator(".name").inner_text()]
+    expect(page.locator(".worked")).to_contain_text("probabilities")
+    assert float(bars.nth(1).get_attribute("data-probability") or 0) == pytest.approx(share, abs=1e-5)
+    assert serious(page) == []
+    one.picture("steps-classifier-en")
+    # A score is no choice: it is written as one number.
+    page.goto(f"{one.url}/#/steps/logits?model=chooses&text=a+cat&target=sat")
+    expect(page.locator(".prediction .as-is li")).to_have_count(1)
+    expect(page.locator(".prediction .as-is li")).not_to_contain_text("%")
 
 
 @pytest.mark.parametrize("model", ["filler", "sorts", "chooses"])

@@ -16,6 +16,7 @@ from playwright.sync_api import expect
 from tests.server.conftest import Served
 from tests.server.test_runs import begin
 from tests.web.conftest import Visit
+from tests.web.test_pages import serious
 
 from limpid.server import run_curves, run_pages
 from limpid.server.errors import ApiError
@@ -72,6 +73,33 @@ def test_a_training_is_watched_stopped_and_gone_on_with(
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_strangers_code_is_shown_before_it_may_run(visit: Callable[..., Visit], runs_root: Path) -> None:
+    run = runs_root / "given" / "grpo"
+    run.mkdir(parents=True)
+    (run / "rewards.py").write_text("def kind(prompt, answer, row):\n    return 1.0\n")
+    (run / "recipe.toml").write_text('# limpid grpo\n[[grpo.rewards]]\nfunction = "rewards.py:kind"\n')
+    (run / "sitting.json").write_text(
+        json.dumps({"command": ["grpo", str(run / "recipe.toml")], "directory": str(run)})
+    )
+    try:
+        one = visit(language="zh-CN", theme="dark", width=390, height=844, has_touch=True)
+        page = one.open("#/runs?sel=given/grpo")
+        page.get_by_role("button", name="继续训练").click()
+        dialog = page.locator("dialog")
+        go = dialog.get_by_role("button", name="继续训练")
+        expect(go).to_be_disabled()
+        dialog.locator("summary").click()
+        expect(dialog.locator("details pre")).to_contain_text("def kind")
+        assert serious(page) == []
+        one.picture("runs-code-390-zh-dark")
+        dialog.get_by_role("checkbox").check()
+        expect(go).to_be_enabled()
+        dialog.get_by_role("button", name="取消").click()
+        expect(dialog).to_have_count(0)
+    finally:
+        shutil.rmtree(run.parent)
         shutil.rmtree(runs_root / "live", ignore_errors=True)
 
 

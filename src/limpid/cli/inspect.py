@@ -23,7 +23,8 @@ def inspect(
     run: Annotated[str, typer.Argument(help="A run (its folder, or its name under ./runs), a checkpoint, or a demo.")],
     text: Annotated[str, typer.Option(help="What the model reads; - reads it from standard input.")] = "",
     target: Annotated[
-        str | None, typer.Option(help="Of a translator: the translation; its own where not given.")
+        str | None,
+        typer.Option(help="A translator's translation (else its own); the second text of a classifier of pairs."),
     ] = None,
     at: Annotated[int, typer.Option(help="The place whose next token is looked at; -1: the last.")] = -1,
     count: Annotated[int, typer.Option(min=1, help="How many candidates to show.")] = 10,
@@ -113,7 +114,8 @@ def _all(trace: Trace) -> list[str]:
     """Every section that the model has an answer for: an encoder's logits are not shared out."""
     from limpid.inspection.findings import SECTIONS
 
-    return [name for name in SECTIONS if trace.subject.causal or name != "attribution"]
+    shared = trace.subject.head is not None and not trace.subject.pools
+    return [name for name in SECTIONS if shared or name != "attribution"]
 
 
 def _write_json(path: Path, findings: Findings) -> None:

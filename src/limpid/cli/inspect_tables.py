@@ -31,7 +31,7 @@ def show(findings: Findings) -> None:
     if not console.is_terminal:
         console.width = 160
     _tokens(console, findings.trace)
-    _candidates(console, findings.next)
+    _candidates(console, findings.trace, findings.next)
     for layer, head in findings.heads:
         _head(console, findings, layer, head)
     if findings.lens is not None:
@@ -55,8 +55,15 @@ def _tokens(console: Console, trace: Trace) -> None:
     console.print(line)
 
 
-def _candidates(console: Console, found: NextTokens) -> None:
-    table = _table(f"after place {found.at}: entropy {found.entropy:.2f} bits", "token", "id", "probability", "")
+def _candidates(console: Console, trace: Trace, found: NextTokens) -> None:
+    task = trace.subject.task
+    if task is not None and trace.subject.outputs == 1:
+        score = task.config.mean + task.config.deviation * found.candidates[0].logit
+        console.print(f"read up to place {found.at}, its score is {score:.4g}")
+        return
+    after = f"after place {found.at}" if task is None else f"its answer, read up to place {found.at}"
+    what = "token" if task is None else "class"
+    table = _table(f"{after}: entropy {found.entropy:.2f} bits", what, "id", "probability", "")
     largest = found.candidates[0].probability
     for c in found.candidates:
         bar = Text("█" * max(1, round(24 * c.probability / largest)), style=colour(c.probability))

@@ -19,9 +19,7 @@ from limpid.core.errors import LimpidError
 from limpid.inspection.matrices import Inside, matrix
 from limpid.inspection.points import is_post_norm, norm_scale
 from limpid.inspection.subject import embedding_norm
-from limpid.inspection.tokens import token_label
 from limpid.inspection.twin import attentions, norms
-from limpid.models.bidirectional import Encoder
 from limpid.models.speedrun import SpeedrunBlock
 from limpid.nn.norm import LayerNorm, RMSNorm
 
@@ -99,10 +97,10 @@ class Attribution(NamedTuple):
     @property
     def title(self) -> str:
         """What was attributed, in words."""
-        own = f"'{token_label(self.token_id, self.trace.tokenizer)}'"
+        own = f"'{self.trace.label(self.token_id)}'"
         if self.against is None:
             return f"logit of {own}"
-        return f"logit of {own} minus '{token_label(self.against, self.trace.tokenizer)}'"
+        return f"logit of {own} minus '{self.trace.label(self.against)}'"
 
     def _repr_html_(self) -> str:
         from limpid.inspection.html import attribution_view
@@ -118,19 +116,21 @@ def attribute(
     """See `Trace.attribution`. token: None is the most probable.
 
     Raises:
-        LimpidError: an encoder, whose head is not linear; a token that is not one.
+        LimpidError: an encoder, whose head is not linear; a classifier that takes a mean; a token that is not one.
     """
-    model, place = trace.subject.model, trace.place(at)
-    if isinstance(model, Encoder):
+    model, head, place = trace.subject.model, trace.subject.head, trace.place(at)
+    if head is None:
         raise LimpidError(
             "an encoder's head is not linear in its states, so no logit can be shared out among its parts."
         )
+    if trace.subject.pools:
+        raise LimpidError("this model's answer is a mean over places, so no place's parts make it alone.")
     trace.check_weights()
     token_id = int(trace.logits(place).argmax()) if token is None else trace.token_id(token)
     other = None if against is None else trace.token_id(against)
-    direction, constant = model.head.weight[token_id].double(), _bias(model.head, token_id)
+    direction, constant = head.weight[token_id].double(), _bias(head, token_id)
     if other is not None:
-        direction, constant = direction - model.head.weight[other].double(), constant - _bias(model.head, other)
+        direction, constant = direction - head.weight[other].double(), constant - _bias(head, other)
     logit = float(trace.hidden[place].double() @ direction) + constant
 
     def through(norm: nn.Module, x: Tensor, along: Tensor) -> Tensor:

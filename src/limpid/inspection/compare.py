@@ -60,8 +60,10 @@ def compare(first: Trace, second: Trace) -> Comparison:
         raise LimpidError(
             "the two traces are not of the same tokens; compare checkpoints of one tokenizer on one text."
         )
-    if first.subject.vocabulary != second.subject.vocabulary:
-        raise LimpidError("the two models have vocabularies of different sizes; their predictions cannot be compared.")
+    if first.subject.outputs != second.subject.outputs or (first.subject.task is None) != (second.subject.task is None):
+        raise LimpidError(
+            "the two models choose among different tokens or classes; their predictions cannot be compared."
+        )
     divergence, agree = [], []
     for at in range(0, len(first), PLACES):
         p, q = (

@@ -34,7 +34,8 @@ def overview(trace: Trace) -> str:
 def whole_page(title: str, findings: Findings) -> str:
     """The one file that `limpid inspect --html` writes; every head at a glance where no single ones are asked for."""
     trace, kind, stack = findings.trace, findings.kind, findings.stack
-    sections = [("Tokens", token_strip(trace)), ("What comes next", next_table(findings.next))]
+    asked = "What comes next" if trace.subject.task is None else "What it answers"
+    sections = [("Tokens", token_strip(trace)), (asked, next_table(findings.next))]
     for layer, head in findings.heads:
         heading = f"Attention, layer {layer}, head {head}"
         sections.append((heading, head_view(trace, layer, head, kind=kind, stack=stack)))

@@ -13,7 +13,6 @@ from torch import Tensor
 from limpid.core.errors import LimpidError
 from limpid.core.in_parts import InParts, finish
 from limpid.inspection.next_tokens import entropy_bits
-from limpid.inspection.tokens import token_label
 
 if TYPE_CHECKING:
     from limpid.inspection.trace import Trace
@@ -38,7 +37,7 @@ class Lens(NamedTuple):
 
     def labels(self, depth: int, place: int) -> list[str]:
         """The candidates of a depth and the ``place``-th of `places`, as they can be shown."""
-        return [token_label(int(i), self.trace.tokenizer) for i in self.ids[depth, place]]
+        return [self.trace.label(int(i)) for i in self.ids[depth, place]]
 
     def _repr_html_(self) -> str:
         from limpid.inspection.html import lens_table
@@ -77,16 +76,12 @@ def lens_by_depth(
     depths = []
     for depth in range(trace.n_layer + 1):
         yield
-        depths.append(_read(trace, trace.main.entered(depth)[wanted], followed, count))
+        final = trace.subject.pooled(trace.main.norm(trace.main.entered(depth)))
+        depths.append(_read(trace, final[wanted], followed, count))
     ids, probabilities, entropy, ranks, chances = (
         torch.stack(column).cpu().numpy() for column in zip(*depths, strict=True)
     )
     return Lens(trace, wanted, ids, probabilities, entropy, ranks, chances)
-
-
-def depth_logits(trace: Trace, states: Tensor) -> Tensor:
-    """Residual states (..., D) of the main stack -> logits (..., V), through the final norm and the head."""
-    return trace.subject.logits(trace.main.norm(states))
 
 
 def _read(trace: Trace, states: Tensor, followed: Tensor, count: int) -> tuple[Tensor, ...]:
@@ -94,7 +89,7 @@ def _read(trace: Trace, states: Tensor, followed: Tensor, count: int) -> tuple[T
 
     found = []
     for at in range(0, len(states), PLACES):
-        logprobs = depth_logits(trace, states[at : at + PLACES]).log_softmax(-1)
+        logprobs = trace.subject.logits(states[at : at + PLACES]).log_softmax(-1)
         best = logprobs.topk(min(count, logprobs.shape[-1]), dim=-1)
         own = logprobs.gather(1, followed[at : at + PLACES, None])
         ranks = (logprobs > own).sum(1) + 1

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from limpid.inspection.tokens import token_label
-
 if TYPE_CHECKING:
     from limpid.inspection.trace import Trace
 
@@ -38,7 +36,7 @@ class NextTokens(NamedTuple):
 
 class ReadToken(NamedTuple):
     """A token where it stands. probability, rank (1: the most probable) and entropy (bits) are of the distribution
-    after what stands before it, None for the first; an encoder's are of the place itself."""
+    after what stands before it, None for the first and in a classifier; an encoder's are of the place itself."""
 
     token_id: int
     probability: float | None
@@ -57,7 +55,7 @@ def table(trace: Trace, logits: Tensor, count: int, place: int) -> NextTokens:
     logprobs = logits.double().log_softmax(-1)
     best = logprobs.topk(min(count, len(logits)))
     candidates = [
-        Candidate(i, token_label(i, trace.tokenizer), value, float(logits[i]))
+        Candidate(i, trace.label(i), value, float(logits[i]))
         for i, value in zip(best.indices.tolist(), best.values.exp().tolist(), strict=True)
     ]
     rest = max(0.0, 1.0 - sum(candidate.probability for candidate in candidates))
@@ -74,7 +72,9 @@ def read_trace(trace: Trace) -> list[ReadToken]:
     """Each token of the traced text; see `ReadToken`."""
     from limpid.inspection.trace import PLACES
 
-    itself = not trace.subject.causal
+    if trace.subject.task is not None:
+        return [ReadToken(token, None, None, None) for token in trace.ids]
+    itself = not trace.subject.foretells
     states = trace.hidden if itself else trace.hidden[:-1]
     ids = trace.ids if itself else trace.ids[1:]
     read = [] if itself else [ReadToken(trace.ids[0], None, None, None)]

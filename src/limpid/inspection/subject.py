@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,13 @@ from limpid.models.bidirectional import Encoder
 from limpid.models.decoder import Decoder
 from limpid.models.encoder_decoder import EncoderDecoder
 from limpid.models.model import Model
+from limpid.models.task import TaskModel
+from limpid.nn.linear import Linear
+from limpid.text.task_inputs import Form, render, task_tokens
 from limpid.text.tokenizer import Tokenizer
+
+TASK_HEAD = "task_head"
+"""What the head of a classifier is called among the weights of its backbone."""
 
 
 class TooLong(LimpidError):
@@ -27,11 +33,15 @@ class Empty(LimpidError):
 
 
 class Subject(NamedTuple):
-    """The twin that is looked at, the dtype of its activations, and the model it is the twin of."""
+    """The twin that is looked at, the dtype of its activations, and the model it is the twin of.
+
+    task: where the model answers with classes or a score, the twin of the whole, whose backbone ``model`` is.
+    """
 
     model: Decoder | Encoder | EncoderDecoder
     dtype: torch.dtype
     original: Decoder | Encoder | EncoderDecoder
+    task: TaskModel | None = None
 
     @property
     def vocabulary(self) -> int:
@@ -39,14 +49,53 @@ class Subject(NamedTuple):
         return self.model.embedding.weight.shape[0]
 
     @property
+    def outputs(self) -> int:
+        """The logits of a place: of every token; of a classifier, of every class, or the one of a score."""
+        return self.vocabulary if self.task is None else self.task.config.outputs
+
+    @property
     def causal(self) -> bool:
-        """Whether a state foretells the next token, and not the one at its place."""
+        """Whether a place sees only what stands before it."""
         return not isinstance(self.model, Encoder)
 
+    @property
+    def foretells(self) -> bool:
+        """Whether a state foretells the next token; an encoder's tells that at its place, a classifier's none."""
+        return self.causal and self.task is None
+
+    @property
+    def head(self) -> Linear | None:
+        """The matrix that makes logits of a state; None where more than one does (an encoder's)."""
+        if self.task is not None:
+            return self.task.head
+        return None if isinstance(self.model, Encoder) else self.model.head
+
+    @property
+    def pools(self) -> bool:
+        """Whether the answer at a place is made of the states of all places up to it."""
+        return self.task is not None and self.task.config.pooling == "mean"
+
+    def pooled(self, states: Tensor) -> Tensor:
+        """What the head reads at every place of the final states (T, D): of a classifier that takes their mean, the
+        mean up to there, so that the last is the model's own."""
+        if not self.pools:
+            return states
+        counts = torch.arange(1, len(states) + 1, device=states.device)
+        return (states.float().cumsum(0) / counts[:, None]).to(states.dtype)
+
     def logits(self, hidden: Tensor) -> Tensor:
-        """Final states (..., D) -> logits (..., V), float32."""
+        """Final states (..., D) -> logits (..., `outputs`), float32."""
+        if self.task is not None:
+            return Linear.forward(self.task.head, hidden).float()
         scored = self.model.scores(hidden) if isinstance(self.model, Encoder) else self.model.head(hidden)
         return scored.float()
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """The weights by name: the backbone's, and of a classifier those of `TASK_HEAD`."""
+        found = dict(self.model.named_parameters(remove_duplicate=False))
+        if self.task is None:
+            return found
+        return found | {f"{TASK_HEAD}.{name}": one for name, one in self.task.head.named_parameters()}
 
 
 def first_pass(
@@ -58,8 +107,10 @@ def first_pass(
     budget: int,
 ) -> tuple[Subject, dict[str, Stack], Tensor]:
     """Run a twin of the model once; its stacks, and its final states (T, D). See `trace.trace`."""
+    if isinstance(model, TaskModel):
+        return _of_task(model, text, target, tokenizer, dtype, budget)
     if not isinstance(model, Decoder | Encoder | EncoderDecoder):
-        raise LimpidError(f"{model.noun} cannot be traced as such; trace its backbone.")
+        raise LimpidError(f"{model.noun} cannot be traced.")
     if model.lora is not None:
         raise LimpidError("this model wears adapters (LoRA); merge them before it is traced: limpid.load does.")
     if target is not None and not isinstance(model, EncoderDecoder):
@@ -85,6 +136,58 @@ def first_pass(
             stacks = {"blocks": Stack("blocks", ids, within.blocks, within.norm, kept)}
             hidden = copy(torch.tensor([ids], device=device), dtype=dtype)[0]
     return subject, stacks, hidden
+
+
+def _of_task(
+    model: TaskModel, text: str | Sequence[int], target: str | Sequence[int] | None, tokenizer: Tokenizer | None,
+    dtype: torch.dtype, budget: int,
+) -> tuple[Subject, dict[str, Stack], Tensor]:  # fmt: skip
+    """Its backbone, answering with the head of the task: what that head would say having read up to every place, the
+    last one's being the model's answer."""
+    config = model.config
+    if config.task == "similarity":
+        raise LimpidError("this model reads a pair in both orders at once; trace its backbone on one of them.")
+    if config.likelihood:
+        raise LimpidError(
+            "this model also weighs how probable an answer is, which no place of a trace shows; "
+            "inspect the model that it was made from."
+        )
+    if config.pooling == "first":
+        raise LimpidError("this model answers from its first place alone; trace its backbone.")
+    copy, ids = twin(model), _task_ids(model, text, target, tokenizer) if isinstance(text, str) else text
+    subject, stacks, hidden = first_pass(copy.backbone, ids, None, tokenizer, dtype, budget)  # type: ignore[arg-type]
+    subject = subject._replace(original=model.backbone, task=copy)  # type: ignore[arg-type]
+    return subject, stacks, subject.pooled(hidden)
+
+
+def _task_ids(
+    model: TaskModel, text: str, target: str | Sequence[int] | None, tokenizer: Tokenizer | None
+) -> list[int]:
+    """What a classifier reads of a text; of a pair, or a context and a choice, ``target`` is the second."""
+    form = model.config.task
+    if form in ("reward", "value"):
+        raise LimpidError(
+            f"a {form} model grades conversations; give the token ids of one, or inspect what it was made from."
+        )
+    if tokenizer is None:
+        raise LimpidError("a text given as a string needs a tokenizer; give one, or token ids.")
+    texts = [text] if target is None else [text, target]
+    if not all(isinstance(one, str) for one in texts) or len(texts) != (1 if form == "single" else 2):
+        needs = {"single": "one text", "pair": "two texts: a text and a target"}.get(
+            form, "a context and, as target, a choice"
+        )
+        raise LimpidError(f"this classifier reads {needs}.")
+    if not all(texts):
+        raise Empty("the text is empty; there is nothing to trace. Give at least one character.")
+    encoded = [tokenizer.encode(str(one)) for one in texts]
+    found = render(cast(Form, form), encoded, task_tokens(tokenizer), model.config.context)
+    if found.cut:
+        over = sum(map(len, encoded)) + len(encoded) + 1 - model.config.context
+        raise TooLong(
+            f"the text has {over + model.config.context:,} tokens and this model reads at most "
+            f"{model.config.context:,}: it is {over:,} tokens too long; shorten it."
+        )
+    return found.sequences[0]
 
 
 def what_enters(subject: Subject, stack: Stack) -> dict[str, Tensor]:

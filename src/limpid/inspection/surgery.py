@@ -14,7 +14,6 @@ from limpid.core.errors import LimpidError
 from limpid.core.in_parts import InParts, finish
 from limpid.inspection.next_tokens import NextTokens, table
 from limpid.inspection.parts import Edits, Part, Put, checked, edits_of
-from limpid.inspection.tokens import token_label
 
 if TYPE_CHECKING:
     from limpid.inspection.stack import Stack
@@ -59,7 +58,7 @@ class Effect(NamedTuple):
         before, after = (_softmax(logits) for logits in (self.logits_before, self.logits_after))
         among = {c.token_id for c in (*self.before.candidates, *self.after.candidates)}
         best = sorted(among, key=lambda i: -abs(after[i] - before[i]))[:count]
-        return [Change(i, token_label(i, self.trace.tokenizer), float(before[i]), float(after[i])) for i in best]
+        return [Change(i, self.trace.label(i), float(before[i]), float(after[i])) for i in best]
 
     def _repr_html_(self) -> str:
         from limpid.inspection.html import effect_view
@@ -76,7 +75,7 @@ def run_edited(trace: Trace, edits: Edits) -> Tensor:
         if "encoder" in edits and "encoder" in trace.stacks:
             encoder = trace.stack("encoder")
             memory = encoder.norm(encoder.run(edits["encoder"]))
-        return trace.main.norm(trace.main.run(edits.get(trace.main.name, {}), memory))
+        return trace.subject.pooled(trace.main.norm(trace.main.run(edits.get(trace.main.name, {}), memory)))
 
 
 def ablate(trace: Trace, parts: Sequence[Part | str], *, how: Literal["zero", "mean"] = "zero", at: int = -1) -> Effect:

@@ -16,7 +16,7 @@ from limpid.inspection.matrices import Stage, as_bytes, rolled_out
 from limpid.inspection.points import norm_scale
 from limpid.inspection.stack import Stack
 from limpid.inspection.subject import Subject, first_pass, what_enters
-from limpid.inspection.tokens import ShownToken, shown_tokens
+from limpid.inspection.tokens import ShownToken, shown_tokens, token_label
 from limpid.inspection.twin import Watch
 from limpid.models.model import Model
 from limpid.text.tokenizer import Tokenizer
@@ -109,7 +109,9 @@ class Trace:
             if not isinstance(stack.norm, nn.Identity):
                 found[f"{self._prefix(stack)}ln_final.hook_scale"] = (sizes["T"],)
                 found[f"{self._prefix(stack)}ln_final.hook_normalized"] = (sizes["T"], sizes["D"])
-        return found | dict.fromkeys(("logits", "probabilities"), (len(self), self.subject.vocabulary))
+        if self.subject.pools:
+            found["hook_pooled"] = (len(self), sizes["D"])
+        return found | dict.fromkeys(("logits", "probabilities"), (len(self), self.subject.outputs))
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         """The array of a name: float32, or integers where it holds numbers of experts.
@@ -126,6 +128,8 @@ class Trace:
             if name in ("logits", "probabilities"):
                 logits = self.subject.logits(self.hidden)
                 return logits if name == "logits" else logits.softmax(-1)
+            if name == "hook_pooled" and self.subject.pools:
+                return self.hidden
             head, _, rest = name.partition(".")
             stack = self.stacks.get(head)
             number, _, point = rest.partition(".")
@@ -195,7 +199,7 @@ class Trace:
     # What the model says ---------------------------------------------------------------------------------------------
 
     def logits(self, at: int = -1) -> Floats:
-        """(V,) float32: the scores of the token after place ``at`` (of the token at it, to an encoder)."""
+        """(V,) float32: the scores of the token after place ``at`` (an encoder's: of that at it), or of classes."""
         self.check_weights()
         with torch.no_grad():
             return _array(self.subject.logits(self.hidden[self.place(at)]))
@@ -296,12 +300,28 @@ class Trace:
             if not 0 <= number < count:
                 raise LimpidError(f"there is no {what} {number}; this model has {what}s 0 to {count - 1}.")
 
+    def label(self, output: int) -> str:
+        """What an output of the model stands for, as it can be shown: a token, or of a classifier a class."""
+        task = self.subject.task
+        if task is None:
+            return token_label(output, self.tokenizer)
+        return (
+            task.config.labels[output] if task.config.labels else "score" if self.subject.outputs == 1 else str(output)
+        )
+
     def token_id(self, token: int | str) -> int:
-        """An id, or a text that is exactly one token. Raises LimpidError where it is not."""
+        """An id, or a text that is exactly one token (of a classifier, a class). Raises LimpidError where it is not."""
+        task = self.subject.task
         if isinstance(token, int):
-            if not 0 <= token < self.subject.vocabulary:
-                raise LimpidError(f"token id {token} is outside the vocabulary of {self.names()['logits'][1]} tokens.")
+            if not 0 <= token < self.subject.outputs:
+                what = "vocabulary" if task is None else "classes"
+                raise LimpidError(f"{token} is outside the {what} of this model: 0 to {self.subject.outputs - 1}.")
             return token
+        if task is not None:
+            labels = [self.label(i) for i in range(self.subject.outputs)]
+            if token not in labels:
+                raise LimpidError(f"this model has no class '{token}'; it has {', '.join(labels)}.")
+            return labels.index(token)
         if self.tokenizer is None:
             raise LimpidError("a token can be named by its text only where the trace has a tokenizer; give its id.")
         ids = self.tokenizer.encode(token)
@@ -355,9 +375,10 @@ def trace(
     """Run ``model`` once on a text and open it.
 
     Args:
-        model: a decoder, an encoder or an encoder-decoder; it is left as it is.
+        model: a decoder, an encoder, an encoder-decoder, or a classifier; it is left as it is.
         text: what it reads; a string needs ``tokenizer``, and gets the mark that opens a text where there is one.
-        target: of an encoder-decoder, what it has said so far (its start mark is put before it); None: nothing.
+        target: of an encoder-decoder, what it has said so far (its start mark is put before it); None: nothing. Of a
+            classifier of pairs, the second text.
         dtype: of the activations, whatever the weights are kept in.
         budget: bytes of block insides to keep; see `Trace`.
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from torch import nn
 
 from limpid.inspection.points import is_post_norm
-from limpid.inspection.subject import embedding_norm
+from limpid.inspection.subject import TASK_HEAD, embedding_norm
 from limpid.inspection.twin import attentions, norms
 from limpid.inspection.worked import module_name
 from limpid.inspection.worked_feed_forward import activation_name
-from limpid.models.bidirectional import Encoder
 from limpid.models.decoder import Decoder
 from limpid.models.encoder_decoder import EncoderDecoder
 from limpid.models.speedrun import SpeedrunBlock
@@ -29,8 +28,8 @@ class Step(NamedTuple):
     """One operation.
 
     key: tokens, embed, position, segment, enter; mix, BRANCH.norm, .heads, .qk_norm, .turn, .raw, .scaled, .masked,
-    .pattern, .mixed, .join, .residual, mlp.up, mlp.neurons, mlp.down, mlp.router, mlp.experts; lens, final_norm,
-    logits, temperature, filters, draw. A branch is attn, cross_attn or mlp.
+    .pattern, .mixed, .join, .residual, mlp.up, mlp.neurons, mlp.down, mlp.router, mlp.experts; lens, final_norm, pool,
+    logits, classes, temperature, filters, draw. A branch is attn, cross_attn or mlp.
     shows: what goes in and what comes out, role -> name of the trace. weights: role -> parameter. how: what kind of
     norm, activation, position it is, and its sizes.
     """
@@ -208,14 +207,23 @@ def _output(trace: Trace) -> list[Step]:
     steps = [Step("lens", {}, {}, {"layers": len(stack)})]
     if not isinstance(stack.norm, nn.Identity):
         steps.append(_final_norm(trace, stack))
-    model = trace.subject.model
-    how: dict[str, Any] = {"vocabulary": trace.subject.vocabulary}
+    subject = trace.subject
+    state = _left(stack)
+    if subject.pools:
+        steps.append(Step("pool", {"in": state, "out": "hook_pooled"}, {}, {}))
+        state = "hook_pooled"
+    how: dict[str, Any] = {"outputs": subject.outputs}
     table = {}
-    if not isinstance(model, Encoder):  # whose head is a network by itself
-        table = {"head": f"{module_name(model, model.head)}.weight"}
-        how |= {"tied": model.head.weight is model.embedding.weight, "cap": model.head.cap}
-    steps.append(Step("logits", {"in": _left(stack), "out": "logits"}, table, how))
-    drawing = ("temperature", "filters", "draw") if trace.subject.causal else ()  # an encoder's answer is no next token
+    if subject.task is not None:
+        table = {"head": f"{TASK_HEAD}.weight"}
+        how |= {"tied": False, "cap": 0.0, "task": subject.task.config.task}
+    elif subject.head is not None:  # an encoder's is a network by itself
+        table = {"head": f"{module_name(subject.model, subject.head)}.weight"}
+        how |= {"tied": subject.head.weight is subject.model.embedding.weight, "cap": getattr(subject.head, "cap", 0.0)}
+    steps.append(Step("logits", {"in": state, "out": "logits"}, table, how))
+    if subject.task is not None and subject.outputs > 1:
+        steps.append(Step("classes", {"in": "logits", "out": "probabilities"}, {}, {}))
+    drawing = ("temperature", "filters", "draw") if subject.foretells else ()  # other answers are no next token
     return [*steps, *(Step(key, {}, {}, {}) for key in drawing)]
 
 

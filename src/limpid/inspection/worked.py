@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from limpid.core.errors import LimpidError
 from limpid.inspection.rules import RULES
-from limpid.inspection.subject import embedding_norm
-from limpid.models.bidirectional import Encoder
+from limpid.inspection.subject import TASK_HEAD, embedding_norm
 from limpid.models.decoder import Decoder
 from limpid.models.encoder_decoder import EncoderDecoder
 from limpid.nn.norm import LayerNorm, RMSNorm
@@ -65,6 +64,8 @@ def worked(trace: Trace, name: str, index: Sequence[int]) -> Worked:
     place = tuple(int(i) for i in index)
     if len(place) != len(shape) or not all(0 <= i < size for i, size in zip(place, shape, strict=True)):
         raise LimpidError(f"'{name}' has the shape {list(shape)}; {list(place)} is no place in it.")
+    if name == "hook_pooled":
+        return Worked(name, place, float(trace.hidden[place]), _mean(trace, *place))
     if name in ("logits", "probabilities"):
         value, recipe = _output(trace, name, *place)
         return Worked(name, place, value, recipe)
@@ -127,11 +128,19 @@ def _position(trace: Trace, stack: Stack, at: int, i: int) -> Recipe:
     return Recipe("cosine" if odd else "sine", {"place": float(place), "rate": rate, "i": float(2 * pair)})
 
 
+def _mean(trace: Trace, at: int, i: int) -> Recipe:
+    """Of the final states up to a place: their sum, each times one over their number."""
+    stack = trace.main
+    states = stack.norm(stack.entered(len(stack)))[: at + 1, i]
+    normal = isinstance(stack.norm, nn.Identity)
+    source = f"{stack.name}.{len(stack) - 1}.hook_resid_post" if normal else "ln_final.hook_normalized"
+    return Recipe("dot", {}, {"a": numbers(states), "b": [1 / (at + 1)] * (at + 1)}, {"a": f"{source}[:{at + 1}, {i}]"})
+
+
 def _output(trace: Trace, name: str, at: int, token: int) -> tuple[float, Recipe]:
-    model = trace.subject.model
-    if isinstance(model, Encoder):
+    head, logits = trace.subject.head, trace.subject.logits(trace.hidden[at])
+    if head is None:
         raise LimpidError("the head of an encoder is a network by itself; its scores are not worked here.")
-    head, logits = model.head, trace.subject.logits(trace.hidden[at])
     if name == "probabilities":
         value, highest = float(logits.softmax(-1)[token]), float(logits.max())
         total = float((logits.double() - highest).exp().sum())
@@ -140,9 +149,11 @@ def _output(trace: Trace, name: str, at: int, token: int) -> tuple[float, Recipe
     last = trace.main
     normal = f"{trace._prefix(last)}ln_final.hook_normalized"
     before = f"{last.name}.{len(last) - 1}.hook_resid_post" if isinstance(last.norm, nn.Identity) else normal
-    recipe = product(trace.hidden[at], f"{before}[{at}]", head, token, model)
-    if head.cap:
-        recipe = recipe._replace(rule="capped", numbers=recipe.numbers | {"cap": head.cap})
+    named = trace.subject.model if trace.subject.task is None else nn.ModuleDict({TASK_HEAD: head})
+    read = "hook_pooled" if trace.subject.pools else before
+    recipe = product(trace.hidden[at], f"{read}[{at}]", head, token, named)
+    if cap := getattr(head, "cap", 0.0):
+        recipe = recipe._replace(rule="capped", numbers=recipe.numbers | {"cap": cap})
     return float(logits[token]), recipe
 
 

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from limpid.core.errors import LimpidError
 from limpid.core.paths import describe_os_error, ensure_directory
@@ -70,8 +70,14 @@ class Chats:
         with self._open() as db:
             return self._read(db, chat)
 
-    def write(self, chat: str, *, title: str, settings: dict[str, Any], current: str | None) -> None:
-        """Make a conversation, or change what it is called and how it is led. current: the message one is at."""
+    def write(
+        self, chat: str, *, title: str, settings: dict[str, Any], current: str | None,
+        messages: Sequence[dict[str, Any]] = (),
+    ) -> None:  # fmt: skip
+        """Make a conversation, or change what it is called and how it is led. current: the message one is at.
+
+        messages: added with it, all or nothing; where a longer text of one is here already, that stays.
+        """
         now = time.time()
         with self._open() as db:
             db.execute(
@@ -79,6 +85,8 @@ class Chats:
                 "title = ?2, settings = ?3, current = ?4, updated = CASE WHEN current IS ?4 THEN updated ELSE ?5 END",
                 (chat, title, json.dumps(settings), current, now),
             )
+            for place, message in enumerate(messages):
+                self._write_message(db, chat, {"created": now + place * 1e-6, **message}, keep="longer")
 
     def delete(self, chat: str) -> bool:
         """Remove a conversation; whether there was one."""
@@ -128,7 +136,7 @@ class Chats:
                     )  # fmt: skip
                     for message in chat["messages"]:
                         known = {"id": _checked(message["id"]), "parent": _checked(message["parent"], absent=True)}
-                        self._write_message(db, chat["id"], message | known, keep=True)
+                        self._write_message(db, chat["id"], message | known, keep="first")
             except (KeyError, TypeError, ValueError, OverflowError, sqlite3.Error) as error:
                 raise LimpidError(f"This export of chats is damaged: {error!r}.") from None
         return len(table["chats"])
@@ -154,12 +162,18 @@ class Chats:
             message["tokens"] = _unpacked(message["tokens"]) if whole else bool(message["tokens"])
         return table
 
-    def _write_message(self, db: sqlite3.Connection, chat: str, message: dict[str, Any], *, keep: bool = False) -> None:
+    def _write_message(
+        self, db: sqlite3.Connection, chat: str, message: dict[str, Any], *,
+        keep: Literal["first", "longer", "last"] = "last",
+    ) -> None:  # fmt: skip
+        """keep: which stays where one of that id is here. Without ``tokens``, those of the same content stay."""
         tokens = message.get("tokens")
         packed = None if not tokens else zlib.compress(json.dumps(tokens, separators=(",", ":")).encode(), 6)
+        update = "UPDATE SET content = ?5, about = ?6, tokens = coalesce(?7, iif(content = ?5, tokens, NULL))"
+        longer = "WHERE length(?5) > length(content) OR (content = ?5 AND tokens IS NULL)"
         db.execute(
             "INSERT INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO "
-            + ("NOTHING" if keep else "UPDATE SET content = ?5, about = ?6, tokens = coalesce(?7, tokens)"),
+            + {"first": "NOTHING", "last": update, "longer": f"{update} {longer}"}[keep],
             (chat, str(message["id"]), message["parent"], str(message["role"]), str(message["content"]),
              json.dumps(dict(message["about"])), packed, float(message["created"])),
         )  # fmt: skip

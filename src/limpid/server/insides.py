@@ -28,7 +28,6 @@ from limpid.core.in_parts import InParts
 from limpid.inspection.subject import Empty, TooLong
 from limpid.inspection.trace import Trace
 from limpid.models.model import Model
-from limpid.models.task import TaskModel
 from limpid.server.errors import ApiError, bad_request
 from limpid.server.lanes import Lanes
 from limpid.server.memory import free_bytes
@@ -47,7 +46,7 @@ NICENESS = 5
 
 
 class Subject(NamedTuple):
-    """A model to look into, of a classifier its backbone. served: what it is a copy of."""
+    """A model to look into. served: what it is a copy of."""
 
     served: ServedModel
     model: Model
@@ -177,8 +176,7 @@ def _loaded(served: ServedModel) -> Subject:
             code="no_memory",
         )  # fmt: skip
     checkpoint = store.read(path, Model)
-    model: Any = checkpoint.model.backbone if isinstance(checkpoint.model, TaskModel) else checkpoint.model
-    return Subject(served, model.to(device).eval(), checkpoint.tokenizer)
+    return Subject(served, checkpoint.model.to(device).eval(), checkpoint.tokenizer)
 
 
 def fingerprint_of(sums: bytes) -> str:

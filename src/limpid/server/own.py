@@ -30,22 +30,27 @@ _ID = r"^[A-Za-z0-9_-]{1,64}$"
 Id = Annotated[str, StringConstraints(pattern=_ID)]
 
 
-class ChatFields(Body):
-    """settings: how the page leads the conversation; they are its own affair."""
-
-    title: Annotated[str, Field(max_length=200)]
-    settings: dict[str, Any]
-    current: Id | None = None
-
-
 class MessageFields(Body):
-    """about: model, finish, speed and the like. tokens: their records; absent: those that are there stay."""
+    """about: model, finish, speed and the like. tokens: their records; absent: those of the same content stay."""
 
     parent: Id | None = None
     role: Literal["system", "user", "assistant", "text"]
     content: str
     about: dict[str, Any]
     tokens: dict[str, Any] | None = None
+
+
+class NamedMessage(MessageFields):
+    id: Id
+
+
+class ChatFields(Body):
+    """settings: how the page leads the conversation; they are its own affair. messages: written with it."""
+
+    title: Annotated[str, Field(max_length=200)]
+    settings: dict[str, Any]
+    current: Id | None = None
+    messages: list[NamedMessage] = Field(default_factory=list)
 
 
 class ClassesBody(ModelBody):

@@ -10,12 +10,16 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import limpid
 from limpid.core.errors import LimpidError
+from limpid.core.user_code import agreement
 from limpid.server.errors import bad_request
-from limpid.server.run_folder import LOG, RunFolder
+from limpid.server.run_code import UserFile, files_named
+from limpid.server.run_folder import FILE_BYTES, LOG, RunFolder
 from limpid.stages.runs import is_locked, stage_of
 from limpid.stages.sitting import read_sitting
 
@@ -74,7 +78,9 @@ class RunControl:
             if given[0] not in VERBS:
                 raise LimpidError(f"{run.name} was not begun by a training verb of limpid, but by: {given[0][:40]}.")
             more = "--no-browser" if given[0] == "demo" else "--resume"
-            return given if more in given else [*given, more]
+            target = run.parent if given[0] == "demo" else run
+            here = _placed(given, target.resolve(), _directory(sitting) or Path.cwd())
+            return here if more in here else [*here, more]
         stage, recipe = stage_of(run), run / "recipe.toml"
         if stage not in VERBS or stage == "demo" or not recipe.is_file():
             raise LimpidError(f"{run.name} does not say how it was begun; go on with it from a terminal.")
@@ -89,11 +95,24 @@ class RunControl:
             found += ["--reward-model", str(reward.resolve())]
         return found
 
-    def resume(self, run: Path) -> list[str]:
+    def code(self, run: Path, arguments: Sequence[str]) -> list[UserFile]:
+        """The files that ``arguments`` would run and that are not limpid's."""
+        directory = _directory(read_sitting(run)) or Path.cwd()
+        words = [*arguments, *(word.partition("=")[2] for word in arguments)]  # --recipe=FILE is one as well
+        recipes = [
+            path for path in (run / "recipe.toml", *(directory / word for word in words if word)) if _is_recipe(path)
+        ]
+        return files_named(
+            [*arguments, *(path.read_text(encoding="utf-8", errors="replace") for path in recipes)], directory
+        )
+
+    def resume(self, run: Path, agreed: Sequence[str] = ()) -> list[str]:
         """Go on with a run in a process of its own, which outlives this server; what it says is kept in its folder.
 
+        agreed: digests of files of a user's that may run in it; no other will.
+
         Raises:
-            ApiError: it is running. LimpidError: `command` knows of no way.
+            ApiError: it is running, or would run a file that nobody agreed to. LimpidError: `command` knows of no way.
         """
         with self._lock:
             if is_locked(run) or self._is_starting(run):
@@ -101,15 +120,20 @@ class RunControl:
             arguments = self.command(run)
             if not self._folder.holds(run / LOG):
                 raise LimpidError(f"{run / LOG} leads out of the folder of runs.")
-            directory = read_sitting(run).get("directory")
-            where = directory if isinstance(directory, str) and Path(directory).is_dir() else None
+            if unread := [file.path for file in self.code(run, arguments) if file.digest not in agreed]:
+                raise bad_request(
+                    f"This training runs code that is not limpid's: {', '.join(unread)}. Read it, and agree to it.",
+                    "agreed", "code_not_agreed",
+                )  # fmt: skip
+            where = _directory(read_sitting(run))
             environment = {name: value for name, value in os.environ.items() if name != "LIMPID_API_KEY"}
+            environment |= agreement(agreed) | _searching() | {"COLUMNS": "110"}
             with (run / LOG).open("ab") as log:
                 log.write(f"$ limpid {shlex.join(arguments)}\n".encode())
                 log.flush()
                 self._children[run] = subprocess.Popen(
                     [sys.executable, "-m", "limpid", *arguments], stdin=subprocess.DEVNULL, stdout=log,
-                    stderr=subprocess.STDOUT, cwd=where, env=environment | {"COLUMNS": "110"}, start_new_session=True,
+                    stderr=subprocess.STDOUT, cwd=where, env=environment, start_new_session=True,
                 )  # fmt: skip
             return arguments
 
@@ -120,6 +144,44 @@ class RunControl:
 
     def _is_starting(self, run: Path) -> bool:
         return run in self._children and self._children[run].poll() is None
+
+
+def _directory(sitting: dict[str, Any]) -> Path | None:
+    """Where a run was begun, if that is still there."""
+    said = sitting.get("directory")
+    return Path(said) if isinstance(said, str) and Path(said).is_dir() else None
+
+
+def _is_recipe(path: Path) -> bool:
+    try:
+        return path.suffix == ".toml" and path.is_file() and path.stat().st_size <= FILE_BYTES
+    except OSError:
+        return False
+
+
+def _placed(given: list[str], target: Path, directory: Path) -> list[str]:
+    """A command that writes to the run that it stands in, wherever that was when it was begun, and nowhere else."""
+    rest: list[str] = []
+    said: list[str] = []
+    words = iter(given)
+    for word in words:
+        if word == "--out":
+            said.append(next(words, ""))
+        elif word.startswith("--out="):
+            said.append(word.removeprefix("--out="))
+        else:
+            rest.append(word)
+    if len(said) == 1 and (directory / said[0]).resolve() == target:
+        return given
+    return [*rest, "--out", str(target)]
+
+
+def _searching() -> dict[str, str]:
+    """Where a new process finds limpid: where this one did, and never in the folder it begins in, which is a run's."""
+    own = str(Path(limpid.__file__).resolve().parents[1])
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    paths = [own, *(str(Path(one).resolve()) for one in given if one)]
+    return {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def lock_owner(run: Path) -> int | None:

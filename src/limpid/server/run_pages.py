@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
-from pydantic import Field
+from pydantic import Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -59,6 +59,14 @@ class CurvesBody(Body):
 
 class RunBody(Body):
     run: Name
+
+
+class ResumeBody(RunBody):
+    """agreed: SHA-256 of the files of a user's that may run in it."""
+
+    agreed: Annotated[list[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]], Field(max_length=64)] = Field(
+        default_factory=list
+    )
 
 
 class UnloadBody(Body):
@@ -133,8 +141,8 @@ def add_runs(app: FastAPI, state: State) -> None:
 
     @app.post("/api/runs/resume", include_in_schema=False)
     async def resume(request: Request) -> Response:
-        _, path = await act(request, RunBody)
-        return Json({"command": await in_thread(control().resume, path)})
+        body, path = await act(request, ResumeBody)
+        return Json({"command": await in_thread(control().resume, path, body.agreed)})
 
     @app.post("/api/runs/load", include_in_schema=False)
     async def load(request: Request) -> Response:
@@ -165,9 +173,10 @@ async def _own_body(request: Request, kind: type[F]) -> F:
 
 def _command(control: RunControl, path: Path) -> dict[str, Any]:
     try:
-        return {"command": control.command(path), "why": None}
+        command = control.command(path)
+        return {"command": command, "why": None, "code": [file._asdict() for file in control.code(path, command)]}
     except LimpidError as error:
-        return {"command": None, "why": str(error)}
+        return {"command": None, "why": str(error), "code": []}
 
 
 def _curves(folder: RunFolder, body: CurvesBody, reading: Reading) -> dict[str, Any]:

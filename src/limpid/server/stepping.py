@@ -17,7 +17,6 @@ from limpid.inference.sampler import Sampling
 from limpid.inference.shaping import drawn, shape_in_steps
 from limpid.inspection import export
 from limpid.inspection.lens import logit_lens
-from limpid.inspection.tokens import token_label
 from limpid.inspection.trace import Trace
 from limpid.inspection.worked import Worked
 from limpid.server.slices import NUMBERS, cut, part, raw
@@ -127,7 +126,7 @@ def _rows(trace: Trace, wanted: Sequence[str]) -> Any:
 
 
 def _weights(trace: Trace, name: str, index: str) -> tuple[Any, tuple[int, ...]]:
-    parameters = dict(trace.subject.model.named_parameters(remove_duplicate=False))
+    parameters = trace.subject.parameters()
     if name not in parameters:
         raise LimpidError(f"this model has no parameter '{name[:80]}'.{did_you_mean(name, parameters)}")
     weight = parameters[name].detach()
@@ -151,7 +150,7 @@ def _sampling(trace: Trace, at: int, settings: Sampling, uniform: float, count: 
         "at": place, "token": token, "rank": rank + 1, "uniform": uniform, "vocabulary": len(shaping.logits),
         "kept": {name: int((getattr(shaping, name) > 0).sum()) for name in columns[2:]},
         "candidates": [
-            {"id": i, "label": token_label(i, trace.tokenizer), "plain": float(plain[i]), "warm": float(warm[i]),
+            {"id": i, "label": trace.label(i), "plain": float(plain[i]), "warm": float(warm[i]),
              "until": float(by_id[i])} | {name: float(getattr(shaping, name)[i]) for name in columns}
             for i in ids
         ],

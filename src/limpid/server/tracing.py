@@ -11,6 +11,7 @@ from limpid.inspection.export import next_tokens
 from limpid.inspection.trace import Trace, trace
 from limpid.models.count import parameters
 from limpid.models.encoder_decoder import EncoderDecoder
+from limpid.models.task import TaskModel
 from limpid.server.errors import bad_request
 from limpid.server.insides import BUDGET, Insides, Subject, Taken
 from limpid.server.models import ServedModel
@@ -23,7 +24,7 @@ Ids = list[Annotated[int, Field(ge=0)]]
 
 class TraceBody(ModelBody):
     """One of ``text``, ``ids`` and ``messages``. answer: token ids that follow it. target: of a translator, what it has
-    said, as text or ids; absent: its own translation."""
+    said, as text or ids; absent: its own translation. Of a classifier of pairs, the second text."""
 
     text: str | None = None
     ids: Ids | None = None
@@ -54,13 +55,10 @@ def _traced(subject: Subject, body: TraceBody) -> Trace:
             raise bad_request("A translator reads a 'text', and its 'target' if you have one.", "messages")
         given = body.text if body.ids is None else body.ids
         return Translator(model, tokenizer).trace(given or "", body.target, budget=BUDGET)
+    if isinstance(model, TaskModel):
+        return trace(_answering(model), _task_ids(served, body), tokenizer, budget=BUDGET)
     if body.target is not None:
         raise bad_request(f"{served.name!r} reads one text; a 'target' is for a translator.", "target")
-    if isinstance(served, ClassifierModel):
-        if body.messages is not None or body.answer:
-            raise bad_request("A classifier reads a 'text', or the 'ids' of what it read.", "messages")
-        ids = served.sequences([body.text], "single")[0] if body.text else body.ids
-        return trace(model, ids or "", tokenizer, budget=BUDGET)
     if body.messages is not None:
         if not tokenizer.can_chat:
             raise bad_request("This model's vocabulary has no marks for a conversation; give it a 'text'.", "messages")
@@ -71,6 +69,24 @@ def _traced(subject: Subject, body: TraceBody) -> Trace:
         return trace(model, ids, tokenizer, budget=BUDGET)
     text: str | list[int] = [*(body.ids or []), *(body.answer or [])] if body.text is None else body.text
     return trace(model, text, tokenizer, budget=BUDGET)
+
+
+def _answering(model: TaskModel) -> Any:
+    """What is traced of a classifier: with its head, unless the answer is made of both orders of a pair."""
+    return model.backbone if model.config.task == "similarity" else model
+
+
+def _task_ids(served: ServedModel, body: TraceBody) -> list[int]:
+    assert isinstance(served, ClassifierModel)
+    if body.messages is not None or body.answer or isinstance(body.target, list):
+        raise bad_request("A classifier reads a 'text', or the 'ids' of what it read.", "messages")
+    if body.ids is not None:
+        return body.ids
+    if not body.text:
+        raise bad_request("The text is empty; there is nothing to trace.", "text", "empty_text")
+    if body.target:
+        return served.sequences([body.text, body.target])[0]
+    return served.sequences([body.text], "single")[0]
 
 
 def described(taken: Taken, count: int = 20) -> dict[str, Any]:
@@ -87,10 +103,20 @@ def described(taken: Taken, count: int = 20) -> dict[str, Any]:
             for stack in found.stacks.values()
         ],
         "main": found.main.name, "n_layer": found.n_layer, "n_head": found.n_head, "d_model": config.d_model,
-        "vocab_size": found.subject.vocabulary, "context": config.context,
+        "vocab_size": found.subject.vocabulary, "outputs": found.subject.outputs,
+        "answers": _answers(found), "context": config.context,
         "names": {name: list(shape) for name, shape in found.names().items()},
         "next": next_tokens(found.next_tokens(count)),
     }  # fmt: skip
+
+
+def _answers(found: Trace) -> dict[str, Any] | None:
+    """What the logits of a classifier stand for; mean, deviation: of a score. None: for tokens."""
+    task = found.subject.task
+    if task is None:
+        return None
+    labels = [found.label(output) for output in range(found.subject.outputs)]
+    return {"task": task.config.task, "labels": labels, "mean": task.config.mean, "deviation": task.config.deviation}
 
 
 def _tokens(found: Trace, stack: Any) -> list[dict[str, Any]]:

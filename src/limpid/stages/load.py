@@ -91,14 +91,12 @@ def weights_of(path: Path) -> Path:
 
 
 def load_subject(path: Path, *, device: str = "auto") -> tuple[Model, Tokenizer]:
-    """The model of a run and its tokenizer, to be looked into: a decoder, an encoder or an encoder-decoder, float32.
+    """The model of a run of any kind and its tokenizer, to be looked into, float32.
 
     Raises:
-        LimpidError: nothing there, damaged, or a model that no trace can be taken of.
+        LimpidError: nothing there, or damaged.
     """
     checkpoint = store.read(weights_of(path), Model)
-    if isinstance(checkpoint.model, TaskModel):
-        raise LimpidError(f"{path} is a classifier, whose answer no trace explains yet; inspect what it was made from.")
     return checkpoint.model.to(pick_device(device)).eval(), checkpoint.tokenizer
 
 

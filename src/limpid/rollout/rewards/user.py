@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
+from limpid.core import user_code
 from limpid.core.errors import LimpidError
 from limpid.rollout.rewards.own import Row
 
@@ -46,6 +47,7 @@ class UserFunction:
         file, _, function = name.rpartition(":")
         if not Path(file).is_file():
             raise LimpidError(f"the reward '{name}' is to come from {file}, which is no file.")
+        user_code.check(Path(file))
         self.name, self.options, self.timeout_seconds = name, options, timeout_seconds
         self._command = [sys.executable, "-m", "limpid.rollout.rewards.worker", file, function]
         self._free: queue.SimpleQueue[_Process] = queue.SimpleQueue()

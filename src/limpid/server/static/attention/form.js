@@ -3,7 +3,6 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { assemble } from "../lib/bytes.js";
-import { Icon } from "../parts/icons.js";
 import { busy, chosen, look, models, trace } from "./store.js";
 
 /** The text of a trace as it was given: control tokens aside. */
@@ -34,8 +33,8 @@ export function Form() {
   const tokens = facts ? own.stack(facts.stacks[0].name).tokens.length : 0;
   return html`<form class="look" onSubmit=${submit}>
     <select aria-label=${t("model")} onChange=${(event) => look({ model: event.target.value, target: null, beside: null })}>${models().map((one) => html`<option value=${one.name} selected=${one.name === (model ?? facts?.model)}>${one.name}</option>`)}</select>
-    <div class="field"><textarea id="look-text" ref=${box} rows="1" dir="auto" value=${text} spellcheck=${false} aria-label=${t("attention.yourText")} placeholder=${t("attention.yourText")} onInput=${(event) => setText(event.target.value)} onKeyDown=${keys}></textarea>
-      <button type="submit" class="go" aria-label=${t("attention.look")} title=${`${t("attention.look")} (Enter)`} disabled=${!text}><${Icon} name="look" /></button></div>
+    <textarea id="look-text" ref=${box} rows="1" dir="auto" value=${text} spellcheck=${false} aria-label=${t("attention.yourText")} placeholder=${t("attention.yourText")} onInput=${(event) => setText(event.target.value)} onKeyDown=${keys}></textarea>
+    <button type="submit" class="primary" disabled=${!text || busy.value}>${t("open")}</button>
     ${translates && html`<input type="text" class="target" dir="auto" aria-label=${t("attention.says")} placeholder=${t("attention.says")} value=${target} onInput=${(event) => setTarget(event.target.value)} onKeyDown=${keys} />`}
     ${facts && html`<p class="soft count" role="status">${busy.value ? t("attention.busy") : `${t("attention.tokensOf", { n: tokens, context: facts.context })}${ids ? ` ${t("attention.asRead")}` : ""}`}</p>`}
   </form>`;

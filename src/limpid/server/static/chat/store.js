@@ -6,10 +6,11 @@ import { server } from "../lib/server.js";
 import { pack, unpack } from "../lib/packing.js";
 import { assemble } from "../lib/bytes.js";
 import { families, path, tip } from "../lib/tree.js";
+import { held, hold, recovering } from "./unsaved.js";
 
 /** @typedef {import("../lib/packing.js").Token} Token */
 /** @typedef {{id: string, parent: string | null, role: "user" | "assistant" | "text", content: string, created: number, about: any, tokens: Token[] | null, kept: boolean, stored: boolean, tick: import("@preact/signals").Signal<number>, live: AbortController | null}} Message */
-/** @typedef {{id: string, title: string, settings: any, current: string | null, nodes: Map<string, Message>, saved: boolean}} Chat */
+/** @typedef {{id: string, title: string, settings: any, current: string | null, nodes: Map<string, Message>, saved: boolean, gone?: boolean}} Chat saved: the server has it; gone: deleted */
 
 export const DEFAULTS = {
   mode: "chat", model: null, rival: null, system: "", temperature: 0.8, top_k: 0, top_p: 1, min_p: 0,
@@ -109,15 +110,21 @@ export function begin(settings = {}) {
 /** @param {string} id */
 export async function open(id) {
   if (chat.value?.id === id) return;
-  const found = await api("GET", `/api/chats/${encodeURIComponent(id)}`);
+  const own = held().find((one) => one.id === id) ?? await fetched(id);
   batch(() => {
-    const nodes = new Map(found.messages.map((one) => [one.id, message({ ...one, tokens: null, kept: one.tokens, stored: true })]));
-    const current = nodes.has(found.current) ? found.current : found.messages.at(-1)?.id ?? null;
-    chat.value = { id, title: found.title, settings: { ...DEFAULTS, ...found.settings }, current, nodes, saved: true };
+    chat.value = own;
     shape.value += 1;
     picked.value = null;
     trouble.value = null;
   });
+}
+
+/** @param {string} id @returns {Promise<Chat>} */
+async function fetched(id) {
+  const found = await api("GET", `/api/chats/${encodeURIComponent(id)}`);
+  const nodes = new Map(found.messages.map((one) => [one.id, message({ ...one, tokens: null, kept: one.tokens, stored: true })]));
+  const current = nodes.has(found.current) ? found.current : found.messages.at(-1)?.id ?? null;
+  return { id, title: found.title, settings: { ...DEFAULTS, ...found.settings }, current, nodes, saved: true };
 }
 
 /** What other tabs have added to this conversation meanwhile. */
@@ -132,6 +139,7 @@ async function catchUp() {
 
 export async function loadList() {
   if (server.value && !server.value.history) return;
+  await recovering();
   const found = await api("GET", `/api/chats${query.value ? `?q=${encodeURIComponent(query.value)}` : ""}`).catch(() => null);
   if (found) batch(() => { list.value = found.chats; keptAside.value = found.kept_aside; });
 }
@@ -159,30 +167,29 @@ const calm = (until) => new Promise((done) => {
 });
 
 let line = Promise.resolve();
-/** One write after the other; one that fails is told, and the next tries again. */
-function queue(work) {
-  const until = performance.now() + PATIENCE;
-  line = line.then(() => calm(until)).then(work).catch((failure) => { if (!trouble.value?.again) trouble.value = { key: "notSaved", text: failure.message }; });
+/** One write after the other; one that fails is told, and the next tries again, or else the next page. */
+function queue(own, node, work) {
+  const until = performance.now() + PATIENCE, written = hold(own, node);
+  line = line.then(() => calm(until)).then(work).then(written).catch((failure) => { if (!trouble.value?.again) trouble.value = { key: "notSaved", text: failure.message }; });
   return line;
 }
 
-export function saveChat() {
-  const own = chat.value;
+/** @param {Chat} [own] */
+export function saveChat(own = chat.value) {
   try { localStorage.setItem("limpid.settings", JSON.stringify(own.settings)); } catch { /* private mode */ }
-  if (!server.value?.history || !own.nodes.size) return;
-  queue(async () => {
+  if (!server.value?.history || !own.nodes.size || own.gone) return;
+  queue(own, null, async () => {
     await writeChat(own);
     tabs?.postMessage(own.id);
     loadList();
   });
 }
 
-/** Keep a message, and those before it that are not kept yet. @param {Message} node */
-export function saveMessage(node, whole = true) {
+/** Keep a message, and those before it that are not kept yet. @param {Message} node @param {boolean} [whole] its tokens too @param {Chat} [own] where it stands */
+export function saveMessage(node, whole = true, own = chat.value) {
   if (!server.value?.history) return;
-  const own = chat.value;
-  if (!own.nodes.has(node.id)) return;
-  queue(async () => {
+  if (!own.nodes.has(node.id) || own.gone) return;
+  queue(own, node, async () => {
     if (!own.saved) await writeChat(own);
     for (const one of path(own.nodes, node.parent)) if (!one.stored) await writeMessage(own, one, true);
     await writeMessage(own, node, whole);
@@ -224,6 +231,11 @@ export async function rename(id, title) {
 }
 
 export async function remove(id) {
+  for (const own of new Set([chat.value, ...held()])) {
+    if (own?.id !== id) continue;
+    own.gone = true;
+    for (const one of own.nodes.values()) one.live?.abort();
+  }
   await api("DELETE", `/api/chats/${id}`);
   tabs?.postMessage(id);
   if (id === chat.value.id) { begin(); go("chat"); }
@@ -253,7 +265,7 @@ export async function follow() {
   if (page !== "chat") return;
   if (!part || !server.value.history) { if (!chat.value || chat.value.saved) begin(); return; }
   if (part !== chat.value?.id) {
-    try { await open(part); } catch (failure) {
+    try { await recovering(); await open(part); } catch (failure) {
       begin();
       trouble.value = { key: failure.status === 404 ? "chatGone" : "notOpened", text: failure.message };
       return;

@@ -6,6 +6,7 @@ import { go } from "../lib/route.js";
 import { loadServer, model, server, speakers } from "../lib/server.js";
 import { path } from "../lib/tree.js";
 import { add, chat, live, loadTokens, message, newId, picked, saveChat, saveMessage, shape, touch, trouble } from "./store.js";
+import { held, hold } from "./unsaved.js";
 import { effect, signal } from "@preact/signals";
 
 /** For who listens instead of looking: said when an answer begins and when it ends. */
@@ -21,7 +22,7 @@ effect(() => {
 });
 const speaker = (name) => speakers().find((one) => one.name === name);
 /** The model that answers: the one chosen, while it is there. */
-export const answering = () => speaker(chat.value.settings.model) ?? (chat.value.settings.mode === "chat" ? speakers().find((one) => one.can_chat) : null) ?? speakers()[0];
+export const answering = () => speaker(chat.value.settings.model) ?? (chat.value.settings.mode === "chat" ? speakers().find((one) => one.can_chat && one.stage !== "pretrain") ?? speakers().find((one) => one.can_chat) : null) ?? speakers()[0];
 export const rival = () => { const one = speaker(chat.value.settings.rival); return one && one.name !== answering()?.name ? one : null; };
 
 /** Say something: a turn of the conversation, or more of the text. */
@@ -87,7 +88,7 @@ export function fork(node, at, alternative) {
 
 /** End what is under way; the text stays. */
 export function stop(node) {
-  for (const one of node ? [node] : chat.value.nodes.values()) one.live?.abort();
+  for (const one of node ? [node] : [chat.value, ...held()].flatMap((own) => [...own.nodes.values()])) one.live?.abort();
 }
 
 export const textOf = (tokens) => tokens.map((token) => (token.special ? "" : token.text)).join("");
@@ -110,7 +111,7 @@ function question(node) {
 export const promptOf = question;
 
 async function run(node, seed = chat.value.settings.seed) {
-  const body = { ...question(node), packed: true }, hang = new AbortController(), spellings = {};
+  const own = chat.value, body = { ...question(node), packed: true }, hang = new AbortController(), spellings = {};
   if (node.tokens.length) body.prefix = node.tokens.map((token) => token.id);
   if (seed ?? node.about.seed) body.seed = seed ?? node.about.seed;
   node.live = hang;
@@ -118,6 +119,7 @@ async function run(node, seed = chat.value.settings.seed) {
   spoken.value = "begun";
   Object.assign(node.about, { finish: "open", error: undefined });
   let first = 0, counted = 0, saved = performance.now();
+  const over = hold(own, node); // an answer under way is not lost with the page
   touch(node);
   try {
     for await (const batch of records("/api/talk", body, hang.signal)) {
@@ -136,7 +138,7 @@ async function run(node, seed = chat.value.settings.seed) {
         if (!first) { first = now; counted = node.tokens.length; } // how long those took that came first, nobody here has seen
         else if (now > first) node.about.pace = (node.tokens.length - counted) / ((now - first) / 1000);
         touch(node);
-        if (now - saved > 4000) { saved = now; saveMessage(node, false); }
+        if (now - saved > 4000) { saved = now; saveMessage(node, false, own); }
       }
     }
   } catch (failure) {
@@ -147,8 +149,9 @@ async function run(node, seed = chat.value.settings.seed) {
     live.value -= 1;
     spoken.value = node.content;
     touch(node, true);
-    saveMessage(node);
-    saveChat();
+    saveMessage(node, true, own);
+    saveChat(own);
+    over();
   }
 }
 

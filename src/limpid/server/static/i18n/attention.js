@@ -1,7 +1,7 @@
 // The words of the Attention page.
 export const words = {
   en: {
-    "attention.yourText": "A text of your own", "attention.says": "What it says (empty: its own translation)", "attention.look": "Look inside", "attention.busy": "Reading the text …", "attention.tokensOf": ["{n} token of {context}", "{n} tokens of {context}"], "attention.asRead": "· exactly as the model read them",
+    "attention.yourText": "A text of your own", "attention.says": "What it says (empty: its own translation)", "attention.busy": "Reading the text …", "attention.tokensOf": ["{n} token of {context}", "{n} tokens of {context}"], "attention.asRead": "· exactly as the model read them",
     "attention.text": "The text: arrow keys walk through it, each token shows where it looks", "attention.source": "Source", "attention.target": "What it says", "attention.tooLong": "This text has {count} tokens, {n} too many: the model reads at most {context}. Shorten it.", "attention.otherTokens": "{model} cuts this text into other tokens, so the two cannot stand side by side.",
     "attention.heads": "Every head", "attention.grid": "{layers} layers of {heads} heads. Arrow keys go from head to head, Enter goes into the matrix", "attention.headName": "Layer {layer}, head {head}", "attention.headScore": ": {score} {value}",
     "attention.begin": "Where to begin", "attention.guide.previous": "Looks at the token before", "attention.guide.first": "Rests on the first token", "attention.guide.duplicate": "Finds the same token again", "attention.guide.induction": "Goes on as before",
@@ -22,7 +22,7 @@ export const words = {
     "attention.keys.heads": "Over the heads: from head to head", "attention.keys.enter": "Into the opened head", "attention.keys.cell": "In the matrix: from cell to cell", "attention.keys.zoom": "Larger, smaller cells", "attention.keys.back": "Let go of the pinned cell", "attention.keys.text": "To the text",
   },
   zh: {
-    "attention.yourText": "写一段你自己的文字", "attention.says": "译文（留空则用模型自己的翻译）", "attention.look": "看看内部", "attention.busy": "正在读这段文字……", "attention.tokensOf": "{n} 个词元，上下文最多 {context} 个", "attention.asRead": "· 与模型读到的完全一致",
+    "attention.yourText": "写一段你自己的文字", "attention.says": "译文（留空则用模型自己的翻译）", "attention.busy": "正在读这段文字……", "attention.tokensOf": "{n} 个词元，上下文最多 {context} 个", "attention.asRead": "· 与模型读到的完全一致",
     "attention.text": "原文：用方向键逐个词元移动，每个词元都会显示它在看哪里", "attention.source": "源文", "attention.target": "译文", "attention.tooLong": "这段文字有 {count} 个词元，多出 {n} 个：模型最多读 {context} 个。请删短一些。", "attention.otherTokens": "{model} 把这段文字切成了不同的词元，两者无法并排比较。",
     "attention.heads": "全部注意力头", "attention.grid": "{layers} 层，每层 {heads} 个头。方向键在头之间移动，回车进入矩阵", "attention.headName": "第 {layer} 层，头 {head}", "attention.headScore": "：{score} {value}",
     "attention.begin": "从这里看起", "attention.guide.previous": "看前一个词元", "attention.guide.first": "停在第一个词元上", "attention.guide.duplicate": "找出先前的同一词元", "attention.guide.induction": "照先前的样子往下接",

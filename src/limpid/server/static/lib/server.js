@@ -14,8 +14,8 @@ export const model = (name) => server.value?.models.find((one) => one.name === n
 export const speakers = () => server.value?.models.filter((one) => one.kind === "decoder") ?? [];
 /** Models that read and write nothing. */
 export const readers = () => server.value?.models.filter((one) => one.kind === "encoder" || one.kind === "classifier") ?? [];
-/** Models that one can walk through to a token: all but classifiers. */
-export const walkers = () => server.value?.models.filter((one) => one.kind !== "classifier") ?? [];
+/** Models that one can walk through to what they say: all but those whose answer two readings make together. */
+export const walkers = () => server.value?.models.filter((one) => one.task !== "similarity") ?? [];
 
 /** Tells this browser's other tabs that a model came or went. */
 const others = "BroadcastChannel" in globalThis ? new BroadcastChannel("limpid.models") : null;

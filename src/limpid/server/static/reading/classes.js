@@ -14,6 +14,7 @@ export function Classes({ here }) {
     <p class="soft">${score === null ? t(chooses ? "reading.chosen" : "reading.class", { share: percent(classes[best].probability) }) : t("reading.score")}</p>
     ${score === null && html`<ol>${classes.map((one, i) => html`<li key=${one.label} data-label=${one.label} data-probability=${one.probability} class=${i === best ? "was" : ""}><bdi>${named(one.label)}</bdi><span class="bar" aria-hidden="true"><i style=${{ width: `${100 * one.probability}%` }}></i></span><span class="num">${percent(one.probability)}</span></li>`)}</ol>`}</section>
     <p class="acts">${sequences.map((ids, i) => html`<a key=${i} class="plain" href=${address("attention", "", { model, ids: ids.join(",") })}>${sequences.length > 1 ? t("reading.attentionOf", { n: String(i + 1) }) : t("attention")}</a>`)}
+      ${own.value.task !== "similarity" && sequences.length === 1 && html`<a class="plain" href=${address("steps", "", { model, ids: sequences[0].join(",") })}>${t("steps")}</a>`}
       <${CodeButton} code=${() => `from pathlib import Path
 from limpid.stages.classify import load_classifier
 

@@ -37,7 +37,7 @@ export function Filled({ here }) {
 
 function Place({ place }) {
   const { at, was, candidates, probability } = place, rank = candidates.findIndex((one) => one.token_id === was.id), most = candidates[0].probability;
-  return html`<section class="reading-place" data-at=${at} data-probability=${probability}><h2>${t("reading.place", { at: String(at) })}</h2>
+  return html`<section class="reading-place" data-at=${at} data-probability=${probability}><h2><span>${t("reading.place", { at: String(at) })}</span><small>${t("reach", { reach: percent(most) })}</small></h2>
     <p class="soft">${rank === 0 ? t("reading.right", { token: labelOf(was), share: percent(probability) }) : t("reading.stood", { token: labelOf(was), share: percent(probability) })}</p>
     <ol>${candidates.map((one) => html`<li key=${one.token_id} data-id=${one.token_id} data-probability=${one.probability} class=${one.token_id === was.id ? "was" : ""}><bdi>${one.label}</bdi><span class="bar" aria-hidden="true"><i style=${{ width: `${(100 * one.probability) / most}%` }}></i></span><span class="num">${percent(one.probability)}</span></li>`)}</ol></section>`;
 }

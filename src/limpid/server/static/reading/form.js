@@ -22,7 +22,7 @@ export function Form() {
   const keys = (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229 && !event.target.matches("[name=choices]")) submit(event); };
   return html`<form class="reading-form" ref=${form} onSubmit=${submit}>
     <select aria-label=${t("model")} onChange=${(event) => set({ model: event.target.value, hide: null, text: null, texts: null }, false)}>${all.map((other) => html`<option key=${other.name} value=${other.name} selected=${other === one}>${other.name}</option>`)}</select>
-    <div class="reading-fields">${names.map((name) => html`<label key=${name}><span class=${names.length === 1 ? "hidden" : "soft"}>${t(`reading.${name}`)}</span><textarea name=${name} rows=${name === "choices" ? 3 : 2} dir="auto" spellcheck=${false} placeholder=${t(`reading.${name}`)} onKeyDown=${keys}></textarea></label>`)}</div>
-    <button type="submit" class="primary" disabled=${busy.value}>${t("reading.go")}</button>
+    <div class="reading-fields">${names.map((name) => html`<label key=${name}><span class=${names.length === 1 ? "hidden" : "soft"}>${t(`reading.${name}`)}</span><textarea name=${name} rows=${name === "choices" ? 3 : 1} dir="auto" spellcheck=${false} placeholder=${t(`reading.${name}`)} onKeyDown=${keys}></textarea></label>`)}</div>
+    <button type="submit" class="primary" disabled=${busy.value}>${t("open")}</button>
   </form>`;
 }

@@ -18,7 +18,8 @@ export function Head() {
   if (!one) return null;
   const here = detail.value?.name === focus ? detail.value : null, stopping = busy.value.has(`stop ${focus}`);
   const failed = one.child?.code ? one.child.code : 0;
-  const sure = async () => { const what = asking; ask(null); await act(what, focus); };
+  const files = asking === "resume" ? here.resume.code : [];
+  const sure = async () => { const what = asking; ask(null); await act(what, focus, files.length ? { agreed: files.map((one) => one.digest) } : {}); };
   return html`<header class="run-head"><div class="run-title"><h1><bdi>${focus}</bdi></h1><${State} run=${one} /></div>
     ${chosen.length > 1 && html`<label class="run-focus"><span>${t("runs.focus")}</span><select value=${focus} onChange=${(event) => set({ run: event.target.value })}>${chosen.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}</select></label>`}
     <p class="acts">
@@ -32,8 +33,17 @@ export function Head() {
     ${(one.state === "interrupted" || one.state === "failed") && here?.resume.why && html`<p class="soft">${here.resume.why}</p>`}
     ${asking && html`<${Dialog} title=${t(`runs.${asking}.sure`)} onClose=${() => ask(null)}><p>${t(`runs.${asking}.what`, { run: focus })}</p>
       ${asking === "resume" && html`<pre class="code-block" tabindex="0">limpid ${here.resume.command.map((part) => (/^[\w./=:@,-]+$/.test(part) ? part : `'${part}'`)).join(" ")}</pre>`}
-      <p class="acts"><button type="button" class=${asking === "stop" ? "danger" : "primary"} onClick=${sure}>${t(`runs.${asking}`)}</button><button type="button" class="plain" onClick=${() => ask(null)}>${t("cancel")}</button></p><//>`}
+      <${Sure} key=${asking} what=${asking} files=${files} onSure=${sure} onClose=${() => ask(null)} /><//>`}
   </header>`;
+}
+
+/** The last word: where other people's code would run, only after it is said to be known. */
+function Sure({ what, files, onSure, onClose }) {
+  const [known, know] = useState(false), foreign = files.length > 0;
+  return html`${foreign && html`<div class="run-code"><p><strong>${t("runs.code", { n: files.length })}</strong></p>
+      ${files.map((one) => html`<details key=${one.path}><summary><bdi>${one.path}</bdi></summary>${one.text ? html`<pre class="code-block" tabindex="0">${one.text}</pre>` : html`<p class="soft">${t("runs.code.unread")}</p>`}</details>`)}
+      <label class="check"><input type="checkbox" checked=${known} onChange=${(event) => know(event.target.checked)} /><span>${t("runs.code.known", { n: files.length })}</span></label></div>`}
+    <p class="acts"><button type="button" class=${what === "stop" ? "danger" : "primary"} disabled=${foreign && !known} onClick=${onSure}>${t(`runs.${what}`)}</button><button type="button" class="plain" onClick=${onClose}>${t("cancel")}</button></p>`;
 }
 
 /** The report has an origin of its own; where a key is asked for, a link cannot show it, so it is saved as a file. */

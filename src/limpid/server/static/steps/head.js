@@ -12,7 +12,7 @@ const sameTokens = { text: null, ids: null, target: null, targets: null, at: nul
 
 export function Head() {
   const { model, text, ids, target } = asked.value, models = walkers(), own = models.find((one) => one.name === model) ?? models[0];
-  const field = useRef(null), goal = useRef(null), shown = text ?? (ids ? textOf() : TEXT[language.value]);
+  const pairs = own?.task === "pair" || own?.task === "choice", field = useRef(null), goal = useRef(null), shown = text ?? (ids ? textOf() : TEXT[language.value]);
   useEffect(() => { if (field.current) field.current.value = shown ?? ""; }, [shown]);
   useEffect(() => { if (goal.current) goal.current.value = target ?? ""; }, [target]);
   const submit = (event) => {
@@ -26,8 +26,8 @@ export function Head() {
   return html`<form class="steps-text" onSubmit=${submit}>
     ${models.length > 1 && html`<label><span class="hidden">${t("model")}</span><select value=${own.name} onChange=${(event) => look({ model: event.target.value, ids: null, text: shown, targets: null, target: null, off: null, cell: null, at: null, source: null, layer: null, head: null, stack: null })}>${models.map((one) => html`<option value=${one.name} selected=${one === own}>${one.name}</option>`)}</select></label>`}
     <label class="grow"><span class="hidden">${t("steps.text")}</span><textarea ref=${field} rows="1" dir="auto" spellcheck=${false} placeholder=${t("steps.text")} onKeyDown=${keys}></textarea></label>
-    ${own.kind === "encoder-decoder" && html`<label class="grow"><span class="hidden">${t("steps.target")}</span><textarea ref=${goal} rows="1" dir="auto" spellcheck=${false} placeholder=${t("steps.target")} onKeyDown=${keys}></textarea></label>`}
-    <button type="submit" class="primary" disabled=${busy.value}>${t("steps.go")}</button></form>
+    ${(own.kind === "encoder-decoder" || pairs) && html`<label class="grow"><span class="hidden">${t(pairs ? "steps.second" : "steps.target")}</span><textarea ref=${goal} rows="1" dir="auto" spellcheck=${false} placeholder=${t(pairs ? "steps.second" : "steps.target")} onKeyDown=${keys}></textarea></label>`}
+    <button type="submit" class="primary" disabled=${busy.value}>${t("open")}</button></form>
     ${replaced.value && trace.value && html`<p class="banner" role="status">${t("replaced", { model: trace.value.model })}</p>`}
     ${failure.value && html`<p class="banner" role="alert">${said(failure.value)}</p>`}`;
 }

@@ -26,17 +26,17 @@ addWords(words);
 const VIEWS = {
   tokens: views.Tokens, embed: views.Embed, segment: views.Position, position: views.Position, enter: views.Sum, mix: views.Mix, norm: views.Norm, heads: views.Heads, qk_norm: views.Both, turn: views.Both,
   raw: views.Scores, scaled: views.Scores, masked: views.Scores, pattern: views.Scores, mixed: views.Mixed, join: views.Join, residual: views.Sum, up: views.Up, neurons: views.Neurons, down: views.Down,
-  router: views.Router, experts: views.Experts, lens: views.Lens, final_norm: views.Norm, logits: views.Logits, temperature: Temperature, filters: Filters, draw: Draw,
+  router: views.Router, experts: views.Experts, lens: views.Lens, final_norm: views.Norm, logits: views.Logits, classes: views.Classes, pool: views.Pool, temperature: Temperature, filters: Filters, draw: Draw,
 };
 const HEADED = ["heads", "qk_norm", "turn", "raw", "scaled", "masked", "pattern", "mixed", "join"];
 
 export function StepsPage() {
   const { model, text: given, ids, target, targets } = route.value.query;
   const text = given ?? (ids ? "" : language.value); // without a text, the example is in the reader's language
-  useEffect(() => { if (route.value.page === "steps" && walkers().length && find(model)?.kind !== "classifier") open(); }, [model, text, ids, target, targets]);
+  useEffect(() => { if (route.value.page === "steps" && walkers().length && find(model)?.task !== "similarity") open(); }, [model, text, ids, target, targets]);
   useEffect(() => { addEventListener("keydown", keys); return () => removeEventListener("keydown", keys); }, []);
   if (!asked.value) return null;
-  if (!walkers().length || find(model)?.kind === "classifier") return html`<main id="main" class="wait" tabindex="-1"><p>${t("steps.classifier")}</p><p class="acts"><a class="plain" href=${address("reading", "", { model })}>${t("reading")}</a><a class="plain" href=${address("attention", "", { model })}>${t("attention")}</a></p></main>`;
+  if (!walkers().length || find(model)?.task === "similarity") return html`<main id="main" class="wait" tabindex="-1"><p>${t("steps.classifier")}</p><p class="acts"><a class="plain" href=${address("reading", "", { model })}>${t("reading")}</a><a class="plain" href=${address("attention", "", { model })}>${t("attention")}</a></p></main>`;
   const ready = trace.value && here.value;
   return html`<div class="steps-page">
     ${ready ? html`<${Rail} />` : html`<div class="rail"></div>`}
@@ -81,7 +81,7 @@ function useCell() {
   const unworked = trace.value.kind === "encoder" && step.key === "logits"; // its head is a network by itself
   const out = unworked ? null : temperature ? { name: "probabilities", index: [mainAt()] } : outOf(step, { at, head, group }), key = !chosen.value && out ? `${out.name}@${out.index}` : null;
   const { value, fresh } = useFound(key, () => part(out.name, out.index));
-  const best = out?.name === "logits" || temperature ? highest : largest;
+  const best = ["logits", "probabilities"].includes(out?.name) ? highest : largest;
   const cell = unworked ? null : chosen.value ?? (key && fresh && value ? { name: out.name, index: [...out.index, best(value.values)] } : null);
   useEffect(() => { standing.value = cell; }, [cell && `${cell.name}@${cell.index}`]);
   return cell;

@@ -167,11 +167,25 @@ export function Lens() {
 }
 const firstStep = () => trace.value.chapters.find((one) => one.kind === "block" && one.stack === trace.value.main).layers[0][0].key;
 
+/** The mean of the final states up to the place. */
+export function Pool() {
+  const { step, at } = here.value;
+  return html`<${Vec} name=${step.shows.in} index=${[at]} label=${t("steps.poolLast", { n: at + 1 })} /><${Vec} name=${step.shows.out} index=${[at]} label=${t("steps.poolMean", { n: at + 1 })} sign="=" />`;
+}
+
+/** A classifier's scores as probabilities. */
+export function Classes() {
+  const { at } = here.value, cell = worked.value, { value } = useFound(`next ${at}`, () => find(`next?at=${at}&count=20`));
+  return html`<${Vec} name="logits" index=${[at]} label=${t("steps.title.logits")} names=${(i) => trace.value.answers.labels[i]} />
+    ${value && html`<ol class="bars-list">${value.candidates.map((one) => html`<li key=${one.token_id}><button type="button" aria-pressed=${cell?.name === "probabilities" && cell.index[1] === one.token_id} onClick=${() => pick("probabilities", [at, one.token_id])} data-id=${one.token_id} data-probability=${one.probability}>
+      <bdi class="name">${one.label}</bdi><span class="bar"><i style=${{ width: `${100 * one.probability}%` }}></i></span><span class="num">${percent(one.probability)}</span></button></li>`)}</ol>`}`;
+}
+
 export function Logits() {
   const { step, at } = here.value, cell = worked.value, { value } = useFound(`next ${at}`, () => find(`next?at=${at}&count=20`));
   const reach = value && Math.max(...value.candidates.map((one) => Math.abs(one.logit)), 1e-9);
   return html`<${Vec} name=${step.shows.in} index=${[at]} label=${t("steps.finalState")} />
-    ${step.weights.head && html`<p class="op">× <button type="button" class="link" onClick=${() => openWeights(step.weights.head, `${cell?.name === "logits" ? cell.index[1] : 0}, 0`)}>${t("steps.headMatrix", { rows: number(trace.value.vocab_size), columns: number(trace.value.d_model) })}</button>${step.how.tied ? html` <span class="soft">${t("steps.tied")}</span>` : ""}</p>`}
+    ${step.weights.head && html`<p class="op">× <button type="button" class="link" onClick=${() => openWeights(step.weights.head, `${cell?.name === "logits" ? cell.index[1] : 0}, 0`)}>${t("steps.headMatrix", { rows: number(trace.value.outputs), columns: number(trace.value.d_model) })}</button>${step.how.tied ? html` <span class="soft">${t("steps.tied")}</span>` : ""}</p>`}
     ${value && html`<ol class="bars-list">${value.candidates.map((one) => html`<li key=${one.token_id}><button type="button" disabled=${!step.weights.head} aria-pressed=${cell?.name === "logits" && cell.index[1] === one.token_id} onClick=${() => pick("logits", [at, one.token_id])} data-id=${one.token_id} data-logit=${one.logit}>
       <bdi class="name">${one.label}</bdi><span class="bar"><i class=${one.logit < 0 ? "below" : ""} style=${{ width: `${(100 * Math.abs(one.logit)) / reach}%` }}></i></span><span class="num">${digits(one.logit)}</span></button></li>`)}</ol>`}`;
 }

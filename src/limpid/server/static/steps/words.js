@@ -45,9 +45,9 @@ export function explain(step) {
     case "neurons": return t(how.activation === "swiglu" ? "steps.what.swiglu" : "steps.what.activation", { name: NAMES[how.activation] ?? how.activation });
     case "router": return t("steps.what.router", { n: how.experts, k: how.chosen });
     case "experts": return t("steps.what.experts", { k: how.chosen });
-    case "lens": return t("steps.what.lens", { n: n_layer });
+    case "lens": return t(trace.value.answers ? "steps.what.lens_classes" : "steps.what.lens", { n: n_layer });
     case "final_norm": return t(main ? "steps.what.final_norm" : "steps.what.memory");
-    case "logits": return trace.value.kind === "encoder" ? t("steps.what.logits_encoder", { v: number(vocab_size) }) : t("steps.what.logits", { v: number(vocab_size), d }) + (how.cap ? t("steps.what.capped", { cap: digits(how.cap) }) : "");
+    case "logits": if (trace.value.answers) return t(trace.value.outputs > 1 ? "steps.what.logits_classes" : "steps.what.logits_score", { n: trace.value.outputs, d }); return trace.value.kind === "encoder" ? t("steps.what.logits_encoder", { v: number(vocab_size) }) : t("steps.what.logits", { v: number(vocab_size), d }) + (how.cap ? t("steps.what.capped", { cap: digits(how.cap) }) : "");
     default: return t(`steps.what.${kind}`, { head, group, d });
   }
 }
