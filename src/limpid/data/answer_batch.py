@@ -61,11 +61,6 @@ class AnswerBatch(NamedTuple):
         length = up(int(self.lengths.max()) if len(self.inputs) else 0, LENGTH_STEP)
         return AnswerBatch(*(part[:, :length] if part.dim() == 2 else part for part in self))
 
-    def padded(self, multiple: int) -> AnswerBatch:
-        """With empty rows after the last, up to a multiple: few numbers of rows, and the same for every process."""
-        return grown(self, up(max(1, len(self.inputs)), multiple), self.inputs.shape[1])
-
-
 def up(value: int, multiple: int) -> int:
     """``value`` rounded up."""
     return -(-value // multiple) * multiple

@@ -160,7 +160,7 @@ def _prompts(
     stage: Literal["grpo", "ppo"], recipe: Recipe, place: Place, scratch: Path, step: int, rows: int
 ) -> Inspection:
     section: RlSection = getattr(recipe, stage)
-    asked = read_questions(section.path, section.held_out, recipe.train.seed)
+    asked = read_questions(section.path, section.held_out, recipe.train.seed, stage)
     questions, note = fitting(asked, section, place.tokenizer, place.context)
     shown = []
     for number in range(min(rows, section.prompts)):

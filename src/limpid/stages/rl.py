@@ -95,7 +95,7 @@ def rl_job(
     policy, _ = prepare_model(with_dropout(checkpoint.model, 0.0), recipe, world, 0)
     answering = Engine(inference_copy(policy, dtype), rows=min(512, section.prompts * section.samples))
     stores = stores_of_line(recipe, tokenizer, folder / "tokens", checkpoint.path, world)
-    questions, note = fitting(read_questions(section.path, section.held_out, seed), section, tokenizer, config.context)
+    questions, note = fitting(read_questions(section.path, section.held_out, seed, stage), section, tokenizer, config.context)
     panel = Panel(section.rewards, section.unfinished, RewardScorer.load)
 
     def current() -> Engine:
@@ -103,7 +103,7 @@ def rl_job(
         return answering
 
     def rows(batch: AnswerBatch) -> int:
-        return max(1, recipe.train.micro_tokens // batch.inputs.shape[1])
+        return max(1, recipe.train.micro_tokens * len(batch.inputs) // max(1, int(batch.lengths.sum())))
 
     def of_reference(batch: AnswerBatch) -> Tensor:
         return token_logprobs(reference, batch, dtype, section.temperature, rows(batch))
@@ -216,6 +216,8 @@ class _Guarded:
         if update:
             return self.rollouts[step]
         learnt = self.objective.measured(self._sums())
+        if learnt.get("kl_an_answer"):  # the exact divergence, which is known only now
+            self.rollouts.kl.observe(learnt["kl_an_answer"])
         self.objective.reset()
         trim_memory()  # answers differ in length from step to step, and so do the buffers
         batch = self.rollouts[step]
