@@ -61,6 +61,7 @@ class AnswerBatch(NamedTuple):
         length = up(int(self.lengths.max()) if len(self.inputs) else 0, LENGTH_STEP)
         return AnswerBatch(*(part[:, :length] if part.dim() == 2 else part for part in self))
 
+
 def up(value: int, multiple: int) -> int:
     """``value`` rounded up."""
     return -(-value // multiple) * multiple

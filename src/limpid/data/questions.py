@@ -66,8 +66,8 @@ class Questions(NamedTuple):
 
 
 def read_questions(path: str, held_out: str | None, seed: int, section: str = "grpo") -> Questions:
-    """The questions of ``python-docs``, ``addition``, or of rows: a file, folder or glob (JSONL, JSON, CSV, Parquet), or
-    ``hub:OWNER/NAME``.
+    """The questions of ``python-docs``, ``addition``, or of rows: a file, folder or glob (JSONL, JSON, CSV, Parquet),
+    or ``hub:OWNER/NAME``.
 
     A row's prompt is in the first there is of `PROMPTS`: a text, or a list of messages of which a last one by the
     assistant is its expected answer; else that is in the first there is of `ANSWERS`. GSM8K's rows are such.
@@ -75,8 +75,8 @@ def read_questions(path: str, held_out: str | None, seed: int, section: str = "g
     A folder whose file names say train and test is taken at its word, and one that is not here is looked for in the
     folders of data sets (``$LIMPID_DATA_DIR`` first).
 
-    held_out: a path as well; None: what a folder names for testing, else a twentieth of the rows, drawn by the seed (not
-    of python-docs and addition, which know what they keep back). section: the recipe's, for messages.
+    held_out: a path as well; None: what a folder names for testing, else a twentieth of the rows, drawn by the seed
+    (not of python-docs and addition, which know what they keep back). section: the recipe's, for messages.
 
     Raises:
         LimpidError: with file and line, a row without a prompt; no rows; none left to train on.

@@ -93,7 +93,7 @@ def _value_model(begun: Begun, kind: str) -> TaskModel | ScalarHead:
 
 
 def _present_values(begun: Begun, value: TaskModel | ScalarHead) -> Callable[[AnswerBatch], Tensor]:
-    """What the value model expects by its present weights, through frozen copies: rows -> (B, T) at their answer tokens, 0 elsewhere."""
+    """What the value model expects by its present weights, through frozen copies: rows -> (B, T), 0 but for answers."""
     copy: TaskModel | ScalarHead
     if isinstance(value, TaskModel):
         copy = inference_copy(value, begun.dtype)

@@ -171,9 +171,7 @@ def _log_probabilities(
     return model.head(hidden).float().log_softmax(-1)
 
 
-def pair_losses(
-    loss: Loss, answers: Answers, beta: float, smoothing: float = 0.0, baseline: float = 0.0
-) -> Tensor:
+def pair_losses(loss: Loss, answers: Answers, beta: float, smoothing: float = 0.0, baseline: float = 0.0) -> Tensor:
     """(B,) losses, in which gradients flow through ``answers.sums``. baseline: KTO's z."""
     h = answers.sums - answers.reference
     if loss == "dpo":
