@@ -13,6 +13,7 @@ from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
 from limpid.data.answer_batch import AnswerBatch, rows_of
 from limpid.data.batches import TextBatches
+from limpid.data.folding import folded_tokens
 from limpid.data.questions import Question, Questions, read_questions
 from limpid.evaluation.bits_per_byte import score_text
 from limpid.inference.engine import Engine
@@ -105,7 +106,7 @@ def rl_job(
         return answering
 
     def rows(batch: AnswerBatch) -> int:
-        return max(1, recipe.train.micro_tokens * len(batch.inputs) // max(1, int(batch.lengths.sum())))
+        return max(1, recipe.train.micro_tokens * len(batch.inputs) // max(1, folded_tokens(batch)))
 
     def of_reference(batch: AnswerBatch) -> Tensor:
         return token_logprobs(reference, batch, dtype, section.temperature, rows(batch))

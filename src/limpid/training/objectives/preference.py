@@ -64,7 +64,7 @@ class PreferenceLoss:
     ) -> None:
         self.dtype, self.reference, self.loss, self.beta = dtype, reference, loss, beta
         self.smoothing, self.imitation = smoothing, imitation
-        self.baseline = 0.0
+        self.baseline, self.processes = 0.0, 1
         self._sums: Tensor | None = None
 
     def measured(self, total: Callable[[Tensor], Tensor] = lambda sums: sums) -> dict[str, float]:
@@ -85,6 +85,7 @@ class PreferenceLoss:
     @torch.no_grad()
     def look(self, model: Decoder, parts: Sequence[PreferenceBatch], world: World) -> None:
         """Of KTO, the estimate z of the divergence, from all pairs of the step, whoever computes them."""
+        self.processes = world.size
         if self.loss != "kto":
             return
         found = torch.zeros(2, dtype=torch.float64)
@@ -102,13 +103,23 @@ class PreferenceLoss:
         loss = pair_losses(self.loss, answers, self.beta, self.smoothing, self.baseline).sum()
         if self.imitation:
             loss = loss - self.imitation * (answers.sums[:, 0] / answers.counts[:, 0]).sum()
-        if len(batch.text_inputs):
-            hidden = model(batch.text_inputs, dtype=self.dtype)
+        texts = self._texts(batch)
+        if len(texts.text_inputs):
+            hidden = model(texts.text_inputs, dtype=self.dtype)
             loss = loss + summed_cross_entropy(
-                hidden, model.head.weight, batch.text_targets, batch.text_weights, cap=model.head.cap
+                hidden, model.head.weight, texts.text_targets, texts.text_weights, cap=model.head.cap
             )
         self._measure(answers)
         return loss + batch.total_weight * sum(penalties) if penalties else loss
+
+    def _texts(self, batch: PreferenceBatch) -> PreferenceBatch:
+        """The batch; of several processes all must compute as many models, so one that has no row of the text at this
+        time reads one that weighs nothing."""
+        count, context = batch.text_inputs.shape
+        if count or self.processes == 1 or context < 2:  # or nobody has any
+            return batch
+        nothing = batch.inputs.new_zeros(1, context)
+        return batch._replace(text_inputs=nothing, text_targets=nothing, text_weights=torch.zeros_like(nothing).float())
 
     @torch.no_grad()
     def _measure(self, answers: Answers) -> None:
