@@ -22,6 +22,7 @@ from limpid.rollout.rewards.own import final_number, number_of
         ({"question": "How many?", "answer": "2 + 2\n#### 4"}, "How many?", "2 + 2\n#### 4"),
         ({"instruction": "Add", "input": "1, 2", "output": "3"}, "Add\n\n1, 2", "3"),
         ({"prompt": [{"role": "user", "content": "q"}], "expected": 7}, "q", "7"),
+        ({"prompt": "q", "completion": " "}, "q", None),
     ],
 )
 def test_rows_of_every_layout(row, asked, expected):
@@ -38,6 +39,8 @@ def test_rows_of_every_layout(row, asked, expected):
         ({"prompt": [1, 2]}, "neither a text nor a list of messages"),
         ({"messages": [{"role": "assistant", "content": "a"}]}, "must end with a message of the user"),
         ({"prompt": "  "}, "that says something"),
+        ({"prompt": "half \ud83d"}, "half of a surrogate pair"),
+        ({"prompt": "q", "answer": "half \udc00"}, "half of a surrogate pair"),
     ],
 )
 def test_a_malformed_row_says_where_and_what(row, words):

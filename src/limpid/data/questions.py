@@ -14,7 +14,7 @@ from limpid.data.catalogue import located
 from limpid.data.conversations import Conversation, Dialogues, Message
 from limpid.data.corpus import files_by_split
 from limpid.data.hub import open_hub
-from limpid.data.sources import find_files, records
+from limpid.data.sources import find_files, is_whole, records
 
 HELD_OUT_SHARE = 0.05
 PROMPTS = ("messages", "prompt", "question", "instruction")
@@ -115,13 +115,17 @@ def question_of(row: Mapping[str, Any], source: str) -> Question:
         raise LimpidError(f"{source} has no prompt (it has: {have}): one of {', '.join(PROMPTS)} is wanted.")
     told = row[key]
     messages: list[Message] = [{"role": "user", "content": told}] if isinstance(told, str) else _checked(told, source)
-    expected = next((row[name] for name in ANSWERS if name != key and row.get(name) is not None), None)
+    answers = (row[name] for name in ANSWERS if name != key and row.get(name) is not None)
+    expected = next((answer for answer in answers if str(answer).strip()), None)
     if messages[-1]["role"] == "assistant":
         expected, messages = messages[-1]["content"], messages[:-1]
     if not messages or messages[-1]["role"] != "user" or not str(messages[-1]["content"]).strip():
         raise LimpidError(f"{source}: the prompt must end with a message of the user that says something.")
     if isinstance(told, str) and isinstance(row.get("input"), str) and row["input"] and key == "instruction":
         messages = [{"role": "user", "content": f"{told}\n\n{row['input']}"}]
+    for text in (*(message["content"] for message in messages), str(expected)):
+        if not is_whole(text):
+            raise LimpidError(f"{source} holds half of a surrogate pair, which is no character: mend the row.")
     return Question(tuple(messages), {**row, "expected": expected} if expected is not None else dict(row))
 
 

@@ -219,7 +219,7 @@ class _Guarded:
         if update:
             return self.rollouts[step]
         learnt = self.objective.measured(self._sums())
-        if learnt.get("kl_an_answer"):  # the exact divergence, which is known only now
+        if "kl_an_answer" in learnt:  # the exact divergence, which is known only now
             self.rollouts.kl.observe(learnt["kl_an_answer"])
         self.objective.reset()
         trim_memory()  # answers differ in length from step to step, and so do the buffers

@@ -74,8 +74,8 @@ class PolicyGradient:
         tokens, kl, entropy, clipped, ratio, value, answers = (self.sums if sums is None else sums).tolist()
         count = max(tokens, 1.0)
         names = {"entropy": entropy / count, "clip_fraction": clipped / count, "ratio": ratio / count}
-        if self.reference is not None:
-            names |= {"kl": kl / count, "kl_an_answer": kl / max(answers, 1.0)}
+        if self.reference is not None and answers:
+            names |= {"kl": kl / count, "kl_an_answer": kl / answers}
         if self.loss.value:
             names["value_loss"] = value / count
         return names
