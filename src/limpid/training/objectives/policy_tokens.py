@@ -135,19 +135,19 @@ def _slice(
     ratio = (own - tokens.logprobs).exp()
     surrogate, slope = clipped_surrogate(ratio, tokens.advantages, terms.clip_low, terms.clip_high)
     entropy = -(chances * logs).sum(-1)
-    each = surrogate - terms.entropy * entropy
     if theirs is None:
         kl = divergences.k3(own, tokens.reference)
         slope = slope + terms.kl * (1 - (tokens.reference - own).exp())
+        inner = -slope[:, None]  # what each p is multiplied by
     else:
         apart = logs - theirs
         kl = (chances * apart).sum(-1)
-    each = each + terms.kl * kl
-    inner = -slope[:, None]  # what each p is multiplied by
+        inner = -slope[:, None]
+        if terms.kl:
+            inner = inner + terms.kl * (apart - kl[:, None])
     if terms.entropy:
         inner = inner + terms.entropy * (logs + entropy[:, None])
-    if theirs is not None and terms.kl:
-        inner = inner + terms.kl * (apart - kl[:, None])
+    each = surrogate - terms.entropy * entropy + terms.kl * kl
     weights = tokens.weights / terms.temperature
     d_logits = chances.mul_(inner).scatter_add_(1, targets, slope[:, None]).mul_(weights[:, None])
     outside = (ratio < 1 - terms.clip_low) | (ratio > 1 + terms.clip_high)
