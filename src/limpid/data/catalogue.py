@@ -240,6 +240,7 @@ CATALOGUE: tuple[Entry, ...] = (
         ),
         layouts=({"train": ("gsm8k/train.jsonl",), "test": ("gsm8k/test.jsonl",)},),
         render=question_and_answer,
+        recipes=("gsm8k",),
     ),
     Entry(
         name="multi30k-en-de",
