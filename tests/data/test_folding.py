@@ -10,7 +10,7 @@ from tests.models.variants import VARIANTS, random_decoder
 from torch import Tensor
 
 from limpid.data.answer_batch import AnswerBatch, joined, rows_of
-from limpid.data.folding import fold, folded_tokens, groups
+from limpid.data.folding import fold
 from limpid.nn import shared_prefixes
 
 PROMPTS = {"short": 2, "long": 21, "alone": 9, "of one token": 1}
@@ -70,7 +70,7 @@ def test_a_prompt_stands_there_once_and_every_trained_token_comes_from_its_place
     alone = PROMPTS["alone"] - 1
     assert folded.shared.tokens == trained + shared + alone
     assert folded.ids.shape[1] % 64 == 0
-    assert folded_tokens(batch) == folded.shared.tokens
+    assert batch.positions == folded.shared.tokens
 
 
 def test_a_batch_without_a_trained_token_still_computes_something() -> None:
@@ -86,4 +86,4 @@ def test_a_batch_without_a_trained_token_still_computes_something() -> None:
 
 def test_rows_of_one_prompt_are_one_group() -> None:
     batch = some_answers().rows(0, 10)
-    assert groups(batch.pick(torch.tensor([0, 3, 1, 4, 8, 2]))) == [[0, 2, 5], [1, 3], [4]]
+    assert batch.pick(torch.tensor([0, 3, 1, 4, 8, 2])).groups() == [[0, 2, 5], [1, 3], [4]]

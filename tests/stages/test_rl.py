@@ -42,7 +42,8 @@ SMALL = {
     "checkpoint": {"every": 1, "keep": 50},
 }
 MORE = {
-    "grpo": {"kl_target": 1.0},
+    "grpo": {},
+    "grpo steered": {"kl_target": 1.0},
     "dapo": {"algorithm": "dapo", "kl_target": 1.0, "kl": 0.1},
     "rloo": {"algorithm": "rloo"},
     "ppo": {"kl_target": 1.0},

@@ -79,18 +79,3 @@ def fold(batch: AnswerBatch) -> Folded:
         joined(sources),
         int((spoken & drawn[:, None]).sum()),
     )
-
-
-def folded_tokens(batch: AnswerBatch) -> int:
-    """How many tokens the rows have where a prompt stands once for all its answers."""
-    lengths, begins = batch.lengths.tolist(), (batch.weights > 0).int().argmax(1).tolist()
-    return sum(begins[rows[0]] + sum(lengths[row] - begins[row] for row in rows) for rows in groups(batch))
-
-
-def groups(batch: AnswerBatch) -> list[list[int]]:
-    """The numbers of the rows, those with one prompt together, in the order in which the prompts come."""
-    inputs, begins = batch.inputs.numpy(), (batch.weights > 0).int().argmax(1).tolist()
-    found: dict[bytes, list[int]] = {}
-    for row, begin in enumerate(begins):
-        found.setdefault(inputs[row, : begin + 1].tobytes(), []).append(row)
-    return [*found.values()]

@@ -12,7 +12,6 @@ from torch import Tensor
 from limpid.core.errors import LimpidError
 from limpid.core.seeding import generator, integer
 from limpid.data.answer_batch import AnswerBatch, grown, joined, rows_of
-from limpid.data.folding import groups
 from limpid.data.questions import Question, Stream
 from limpid.inference.engine import Engine
 from limpid.inference.sampler import Sampling
@@ -240,7 +239,7 @@ def dealt(batch: AnswerBatch, processes: int) -> list[list[int]]:
     lengths = batch.lengths.tolist()
     shares: list[list[int]] = [[] for _ in range(processes)]
     load = [0] * processes
-    for rows in sorted(groups(batch), key=lambda rows: -sum(lengths[row] for row in rows)):
+    for rows in sorted(batch.groups(), key=lambda rows: -sum(lengths[row] for row in rows)):
         least = load.index(min(load))
         shares[least] += rows
         load[least] += sum(lengths[row] for row in rows)

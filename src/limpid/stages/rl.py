@@ -13,7 +13,6 @@ from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
 from limpid.data.answer_batch import AnswerBatch, rows_of
 from limpid.data.batches import TextBatches
-from limpid.data.folding import folded_tokens
 from limpid.data.questions import Question, Questions, read_questions
 from limpid.evaluation.bits_per_byte import score_text
 from limpid.inference.engine import Engine
@@ -106,7 +105,7 @@ def rl_job(
         return answering
 
     def rows(batch: AnswerBatch) -> int:
-        return max(1, recipe.train.micro_tokens * len(batch.inputs) // max(1, folded_tokens(batch)))
+        return max(1, recipe.train.micro_tokens * len(batch.inputs) // max(1, batch.positions))
 
     def of_reference(batch: AnswerBatch) -> Tensor:
         return token_logprobs(reference, batch, dtype, section.temperature, rows(batch))

@@ -93,7 +93,8 @@ def fit(
             )
         factor = schedule(step)
         optimizers.step(factor)
-        yield StepReport(step + 1, mean, norm, factor, whole.inputs.numel(), time.perf_counter() - began)
+        positions = getattr(whole, "positions", whole.inputs.numel())  # a batch that is not computed row by row says so
+        yield StepReport(step + 1, mean, norm, factor, positions, time.perf_counter() - began)
 
 
 def clip_gradients(parameters: list[nn.Parameter], clip: float) -> float:
