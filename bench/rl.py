@@ -84,6 +84,7 @@ def prepare(folder: Path, *, ends: bool) -> None:
     write_model(folder / "hf", model, tokenizer, torch.float32, 10**10)
     asked = [f"What does the function number {100 + i} of this module return?" for i in range(200)]
     rows = [{"prompt": [{"role": "user", "content": question}]} for question in asked]
+    (folder / "text.jsonl").write_text("\n".join(json.dumps({"text": one}) for one in asked), encoding="utf-8")
     (folder / "prompts.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
 
 
@@ -111,7 +112,7 @@ def measure_limpid(question: dict[str, Any]) -> dict[str, Any]:
 
     folder = question["folder"]
     table = {
-        "data": {"path": f"{folder}/prompts.jsonl", "text_key": "prompt"},
+        "data": {"path": f"{folder}/text.jsonl"},
         "train": {"compile": False},
         "checkpoint": {"every": 0},
         "eval": {"every": 0, "questions": 4},
