@@ -92,7 +92,7 @@ def section(folder: str, steps: int) -> dict[str, Any]:
     """The settings that TRL's defaults mean: group mean and deviation, token normalisation, no divergence."""
     return {
         "path": f"{folder}/prompts.jsonl", "rewards": [{"function": "length", "options": {"words": 12}}],
-        "unfinished": "judged", "algorithm": "dapo", "kl": 0.0, "skip_equal": False, "steps": steps,
+        "unfinished": "judged", "algorithm": "dapo", "kl": 0.0, "skip_equal": False, "draws": 1, "steps": steps,
         "prompts": PROMPTS, "samples": SAMPLES, "max_tokens": TOKENS, "demonstrations": 0, "lr": 1e-6, "max_kl": 1e9,
     }  # fmt: skip
 
