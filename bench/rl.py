@@ -1,13 +1,15 @@
 """Reinforcement learning on this machine: rollouts beside the bare engine, a whole step beside TRL, and sums.
 
-    python -m bench.rl [--rounds 3] [--only rollout step addition] [--json]
+    python -m bench.rl [--rounds 3] [--only rollout step longest addition] [--json]
 
 rollout: answers drawn, judged and made into a batch, against the engine's `generate` on the same prompts and settings,
-tokens a second, in one process, in turn. step: GRPO with one update a rollout, 16 prompts x 8 answers of 48 tokens, a
-decoder of the demo's shape with random weights (6 layers, 256 wide, vocabulary 1024), the same weights and reward in
-TRL's GRPOTrainer with transformers' generate; every measurement is a fresh process, whose first step does not count.
-TRL first tries its dtypes once and keeps the faster. addition: the recipe of that name from nothing to RL, GRPO and PPO
-from one fine-tuned model: the share of held-out sums that come out right.
+tokens a second, in one process, in turn. step: GRPO with one update a rollout, 16 prompts x 8 answers of at most 48
+tokens, a decoder of the demo's shape with random weights (6 layers, 256 wide, vocabulary 1024), the same weights and
+reward in TRL's GRPOTrainer with transformers' generate; every measurement is a fresh process, whose first step does not
+count. The head leans to the end of the turn, so that answers end by themselves, after 20 tokens on average, as those of
+a fine-tuned model do. longest: the same where none ends before the 48th token, which is as much as there can be to
+compute. TRL first tries its dtypes once and keeps the faster. addition: the recipe of that name from nothing to RL,
+GRPO and PPO from one fine-tuned model: the share of held-out sums that come out right.
 """
 
 from __future__ import annotations
@@ -41,12 +43,15 @@ from bench.report import (
 )
 
 PROMPTS, SAMPLES, TOKENS, STEPS = 16, 8, 48, 4
-QUESTIONS = ("rollout", "step", "addition")
+ENDS_AFTER = 24
+"""Tokens after which an answer ends on average, were none cut off at the limit."""
+QUESTIONS = ("rollout", "step", "longest", "addition")
 TRL_FLAGS: list[dict[str, Any]] = [{"dtype": "bfloat16"}, {"dtype": "float32"}]
 
 
-def prepare(folder: Path) -> None:
-    """A run of random weights, the same for transformers, and prompts."""
+def prepare(folder: Path, *, ends: bool) -> None:
+    """A run of random weights, the same for transformers, and prompts. ends: the head leans to the end of the turn."""
+    import math
     import sysconfig
 
     import torch
@@ -66,10 +71,20 @@ def prepare(folder: Path) -> None:
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 parameter.normal_(std=0.02, generator=generator)
+        if ends:  # states get something in common, and by it the end a probability that hardly changes
+            model.embedding.weight += torch.randn(model.config.d_model, generator=generator).sign()
+            ids = torch.randint(len(model.embedding.weight), (64, TOKENS), generator=generator)
+            common = model(ids).mean((0, 1))
+            end = math.log(tokenizer.vocab_size / ENDS_AFTER) / common.square().sum()
+            model.head.weight -= (model.head.weight @ common)[:, None] * common / common.square().sum()
+            model.head.weight[tokenizer.end_of_turn] = common * end
+    (folder / "end.json").write_text(json.dumps(tokenizer.end_of_turn), encoding="utf-8")
     store.write(folder / "run" / "checkpoints" / "step-00000001", model, tokenizer, {"step": 1}, enter("cpu"))
     (folder / "hf").mkdir()
     write_model(folder / "hf", model, tokenizer, torch.float32, 10**10)
-    rows = [{"prompt": f"What does the function number {100 + i} of this module return?"} for i in range(200)]
+    asked = [f"What does the function number {100 + i} of this module return?" for i in range(200)]
+    rows = [{"prompt": [{"role": "user", "content": question}]} for question in asked]
+    (folder / "text.jsonl").write_text("\n".join(json.dumps({"text": one}) for one in asked), encoding="utf-8")
     (folder / "prompts.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
 
 
@@ -77,7 +92,7 @@ def section(folder: str, steps: int) -> dict[str, Any]:
     """The settings that TRL's defaults mean: group mean and deviation, token normalisation, no divergence."""
     return {
         "path": f"{folder}/prompts.jsonl", "rewards": [{"function": "length", "options": {"words": 12}}],
-        "unfinished": "judged", "algorithm": "dapo", "kl": 0.0, "skip_equal": False, "steps": steps,
+        "unfinished": "judged", "algorithm": "dapo", "kl": 0.0, "skip_equal": False, "draws": 1, "steps": steps,
         "prompts": PROMPTS, "samples": SAMPLES, "max_tokens": TOKENS, "demonstrations": 0, "lr": 1e-6, "max_kl": 1e9,
     }  # fmt: skip
 
@@ -97,7 +112,7 @@ def measure_limpid(question: dict[str, Any]) -> dict[str, Any]:
 
     folder = question["folder"]
     table = {
-        "data": {"path": f"{folder}/prompts.jsonl", "text_key": "prompt"},
+        "data": {"path": f"{folder}/text.jsonl"},
         "train": {"compile": False},
         "checkpoint": {"every": 0},
         "eval": {"every": 0, "questions": 4},
@@ -108,7 +123,9 @@ def measure_limpid(question: dict[str, Any]) -> dict[str, Any]:
             parse(Recipe, table, "bench"), Path(folder, "run"), Path(out, "rl"), World(0, 1, torch.device("cpu"))
         )
         seconds = [event.seconds for event in events if isinstance(event, StepReport)]
-    return {"steps_per_second": 1 / statistics.median(seconds[1:])}
+        lines = [json.loads(line) for line in Path(out, "rl", "metrics.jsonl").read_text("utf-8").splitlines()]
+    lengths = [line["length"] for line in lines if "length" in line]
+    return {"steps_per_second": 1 / statistics.median(seconds[1:]), "length": statistics.mean(lengths[1:])}
 
 
 def measure_trl(question: dict[str, Any]) -> dict[str, Any]:
@@ -120,6 +137,7 @@ def measure_trl(question: dict[str, Any]) -> dict[str, Any]:
 
     folder, dtype = question["folder"], question["flags"]["dtype"]
     taken: list[float] = []
+    lengths: list[float] = []
 
     class Watch(transformers.TrainerCallback):
         def on_step_begin(self, *_: Any, **__: Any) -> None:
@@ -128,10 +146,13 @@ def measure_trl(question: dict[str, Any]) -> dict[str, Any]:
         def on_step_end(self, *_: Any, **__: Any) -> None:
             taken.append(time.perf_counter() - self.began)
 
-    def reward(completions: list[str], **_: Any) -> list[float]:
-        return [max(0.0, min(1.0, 2 - len(text.split()) / 12)) for text in completions]
+    def reward(completions: list[Any], completion_ids: list[list[int]], **_: Any) -> list[float]:
+        lengths.append(statistics.mean(map(len, completion_ids)))
+        return [max(0.0, min(1.0, 2 - len(said[0]["content"].split()) / 12)) for said in completions]
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(f"{folder}/hf")
+    end = json.loads(Path(folder, "end.json").read_text("utf-8"))
+    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     with tempfile.TemporaryDirectory() as out:
         config = trl.GRPOConfig(
@@ -149,7 +170,7 @@ def measure_trl(question: dict[str, Any]) -> dict[str, Any]:
             callbacks=[Watch()],
         )
         trainer.train()
-    return {"steps_per_second": 1 / statistics.median(taken[1:])}
+    return {"steps_per_second": 1 / statistics.median(taken[1:]), "length": statistics.mean(lengths[1:])}
 
 
 def measure_rollout(question: dict[str, Any]) -> dict[str, Any]:
@@ -225,8 +246,8 @@ def rollout_row(folder: Path) -> Row:
     return paired(name, "tok/s", speeds["rollout"], speeds["engine"], "the engine alone", at_least=0.85)
 
 
-def step_row(folder: Path, rounds: int) -> Row:
-    name = f"a GRPO step, {PROMPTS} x {SAMPLES} answers of {TOKENS} tokens"
+def step_row(folder: Path, rounds: int, what: str) -> Row:
+    name = f"a GRPO step, {PROMPTS} x {SAMPLES} answers {what} {TOKENS} tokens"
     question: dict[str, Any] = {"folder": str(folder), "flags": {}}
     systems = {"limpid": lambda: fresh("bench.rl", question | {"system": "limpid"})}
     reason = missing()
@@ -236,6 +257,10 @@ def step_row(folder: Path, rounds: int) -> Row:
     systems["TRL"] = lambda: fresh("bench.rl", question | {"system": "TRL", "flags": best})
     found = in_turn(systems, rounds, "steps_per_second")
     speeds = {system: [one["steps_per_second"] for one in some] for system, some in found.items()}
+    means = ", ".join(
+        f"{system} {statistics.mean(one['length'] for one in some):.1f}" for system, some in found.items()
+    )
+    console.print(f"  mean length of answers in tokens: {means}")
     return paired(name, "steps/s", speeds["limpid"], speeds["TRL"], f"TRL {best['dtype']}", at_least=5)
 
 
@@ -270,12 +295,15 @@ def main() -> None:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        if set(args.only) & {"rollout", "step"}:
-            prepare(folder)
+        for name, ends in (("step", True), ("longest", False)):
+            (folder / name).mkdir()
+            prepare(folder / name, ends=ends)
         if "rollout" in args.only:
-            rows.append(rollout_row(folder))
+            rows.append(rollout_row(folder / "longest"))
         if "step" in args.only:
-            rows.append(step_row(folder, args.rounds))
+            rows.append(step_row(folder / "step", args.rounds, "of at most"))
+        if "longest" in args.only:
+            rows.append(step_row(folder / "longest", args.rounds, "of"))
         if "addition" in args.only:
             rows += addition_rows(folder)
     show("Reinforcement learning", rows, as_json=args.json)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
 from limpid.core.errors import LimpidError
 from limpid.data import addition
 from limpid.data.questions import question_of, read_questions
+from limpid.rollout.rewards.own import final_number, number_of
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,7 @@ from limpid.data.questions import question_of, read_questions
         ({"question": "How many?", "answer": "2 + 2\n#### 4"}, "How many?", "2 + 2\n#### 4"),
         ({"instruction": "Add", "input": "1, 2", "output": "3"}, "Add\n\n1, 2", "3"),
         ({"prompt": [{"role": "user", "content": "q"}], "expected": 7}, "q", "7"),
+        ({"prompt": "q", "completion": " "}, "q", None),
     ],
 )
 def test_rows_of_every_layout(row, asked, expected):
@@ -36,6 +39,8 @@ def test_rows_of_every_layout(row, asked, expected):
         ({"prompt": [1, 2]}, "neither a text nor a list of messages"),
         ({"messages": [{"role": "assistant", "content": "a"}]}, "must end with a message of the user"),
         ({"prompt": "  "}, "that says something"),
+        ({"prompt": "half \ud83d"}, "half of a surrogate pair"),
+        ({"prompt": "q", "answer": "half \udc00"}, "half of a surrogate pair"),
     ],
 )
 def test_a_malformed_row_says_where_and_what(row, words):
@@ -60,6 +65,34 @@ def test_a_file_keeps_a_part_for_evaluation_and_gives_every_other_row_once_an_ep
     assert {fewer.training[i].expected for i in range(20)} <= {f"a{i}" for i in range(10)}
     with pytest.raises(LimpidError, match="none is left"):
         questions.only(lambda q: False)
+
+
+def test_a_folder_of_the_data_folders_is_split_as_its_files_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIMPID_DATA_DIR", str(tmp_path))
+    (tmp_path / "sums").mkdir()
+    for name, count in (("train", 30), ("test", 7)):
+        rows = [json.dumps({"question": f"{name} {i}", "answer": f"so\n#### {i}"}) for i in range(count)]
+        (tmp_path / "sums" / f"{name}.jsonl").write_text("\n".join(rows))
+    questions = read_questions("sums", None, 0)
+    assert [q.messages[0]["content"] for q in questions.held_out] == [f"test {i}" for i in range(7)]
+    assert {questions.training[i].messages[0]["content"] for i in range(30)} == {f"train {i}" for i in range(30)}
+    with pytest.raises(LimpidError, match=r"No such file or folder: nowhere.jsonl.*ppo.path"):
+        read_questions("nowhere.jsonl", None, 0, "ppo")
+    with pytest.raises(LimpidError, match="no name on the hub"):
+        read_questions("hub:nobody", None, 0)
+
+
+@pytest.mark.skipif("LIMPID_DATA_DIR" not in os.environ, reason="needs the files of LIMPID_DATA_DIR")
+def test_gsm8k_as_published_is_read_whole_and_every_answer_ends_in_a_number():
+    questions = read_questions("gsm8k", None, 0)
+    assert len(questions.held_out) == 1319
+    asked = [*questions.held_out, *(questions.training[i] for i in range(7473))]
+    for question in asked:
+        assert question.expected is not None
+        wanted = float(question.expected.split("####")[1].replace(",", ""))
+        assert number_of(question.expected) == wanted
+        assert final_number("", f"I think it is {wanted}", question.row) == 1.0
+        assert final_number("", f"it is {wanted}, so #### {wanted + 1}", question.row) == 0.0
 
 
 def test_sums_are_split_once_for_text_conversations_and_questions():

@@ -20,6 +20,7 @@ from limpid.models.adapt import with_head
 from limpid.models.task import TaskConfig
 from limpid.stages.compare import Answered, Plan, _wins, compare
 from limpid.stages.compare_html import render_html
+from limpid.stages.curves import interval_bar
 from limpid.stages.recipe import DataSection, Recipe
 from limpid.text.tokenizer import Tokenizer
 
@@ -174,3 +175,9 @@ def test_a_right_answer_is_right_but_for_white_space() -> None:
     assert question.grade(" 2\n") == "right"
     assert question.grade("3") == "wrong"
     assert question._replace(expected=None).grade("2") is None
+
+
+def test_runs_that_all_said_nothing_still_have_a_page() -> None:
+    """Every measure is 0, and so are both ends of its axis."""
+    nothing = {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert "<svg" in interval_bar([("", nothing)], 0.0, 0.0, "words: 0")

@@ -19,14 +19,18 @@ from tests.stages.test_training_run import ALONE, ENVIRONMENT, cut_back, weights
 from limpid.checkpoint import store
 from limpid.core.errors import LimpidError
 from limpid.core.recipe import parse
+from limpid.data.preferences import prompt_key
 from limpid.inference.reward_model import RewardScorer
 from limpid.models.decoder import Decoder
 from limpid.models.task import TaskModel
+from limpid.stages import pairs as pairs_of_stage
 from limpid.stages.classify import load_classifier
 from limpid.stages.dpo import dpo
 from limpid.stages.events import Finished, Started
 from limpid.stages.load import load_language_model
 from limpid.stages.pairs import SAMPLED
+from limpid.stages.preference_recipe import RewardSection
+from limpid.stages.questions import dialogues
 from limpid.stages.recipe import Recipe
 from limpid.stages.reward import reward
 from limpid.text.tokenizer import Tokenizer
@@ -148,14 +152,13 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
     assert first.summary["measures"] == second.summary["measures"]
 
 
-@pytest.mark.parametrize("name", [slow("likelihood"), "dpo"])
+@pytest.mark.parametrize("name", [slow("likelihood"), "dpo", "kto"])
 def test_two_processes_make_the_updates_of_one(
     tmp_path: Path, pairs: Path, corpus: Path, saved_run: Path, name: str
 ) -> None:
-    """Not KTO, whose reference point is the mean of what is computed together (see docs/alignment.md)."""
     stage, run = ("reward", reward) if name == "likelihood" else ("dpo", dpo)
     few = {"pairs_per_step": 16, "epochs": 0.5}
-    settings = {"likelihood": True} if stage == "reward" else {"imitation": 0.1}
+    settings = {"likelihood": True} if stage == "reward" else {"imitation": 0.1, "loss": name}
     made = recipe_for(pairs, corpus, **{stage: few | settings})
     path = tmp_path / "small.toml"
     path.write_text(tomli_w.dumps(made.model_dump(mode="json", exclude_none=True)))
@@ -169,6 +172,13 @@ def test_two_processes_make_the_updates_of_one(
     assert done.returncode == 0, done.stderr
     for p, q in zip(weights(one), weights(two), strict=True):
         torch.testing.assert_close(p, q, atol=2e-5, rtol=1e-4)
+    logs = [
+        [r for r in map(json.loads, (out / "metrics.jsonl").read_text().splitlines()) if "loss" in r]
+        for out in (one, two)
+    ]
+    for a, b in zip(*logs, strict=True):
+        for measure in ("loss", "accuracy", "margin", "chosen_reward") if stage == "dpo" else ("loss",):
+            assert b[measure] == pytest.approx(a[measure], abs=1e-4), measure  # of the pairs of both
     told = [json.loads((out / "summary.json").read_text())["measures"] for out in (one, two)]
     assert told[1].keys() == told[0].keys()
     for measure, found in told[0].items():
@@ -239,6 +249,21 @@ def test_embedded_pairs_and_the_models_own_answers(tmp_path: Path, corpus: Path,
     else:
         assert "unknown: wrong" in done.summary["measures"]
         assert len(done.summary["answers"]) == 5
+
+
+def test_what_is_held_out_of_its_own_answers_is_asked_nowhere_in_training(
+    tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its questions are drawn from those that pairs of the documentation are made of."""
+    stream = dialogues(0)
+    own = [stream.preferences(i, "train")._replace(rejected="so it says") for i in range(60)]
+    monkeypatch.setattr(pairs_of_stage, "sampled_pairs", lambda *_, **__: own)
+    section = RewardSection(pairs=60, test_pairs=5, sampled=60)
+    found = pairs_of_stage.load_pairs(section, 0, tokenizer, 1024, tmp_path, lambda: None)  # type: ignore[arg-type, return-value]
+    held_out = {prompt_key(pair) for pair in found.test.pairs if pair.kind.startswith("own answers")}
+    assert held_out
+    assert not held_out & {prompt_key(pair) for pair in found.train.pairs}
+    assert "(their prompt is held out with the model's own answers)" in found.note
 
 
 @pytest.mark.parametrize(

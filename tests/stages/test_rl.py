@@ -25,6 +25,7 @@ from limpid.stages.ppo import ppo
 from limpid.stages.recipe import Recipe
 from limpid.stages.rl import rewarded_by
 from limpid.text.tokenizer import TokenizerSection, train
+from limpid.training.objectives import policy_gradient
 
 ALONE = World(0, 1, torch.device("cpu"))
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -42,6 +43,7 @@ SMALL = {
 }
 MORE = {
     "grpo": {},
+    "grpo steered": {"kl_target": 1.0},
     "dapo": {"algorithm": "dapo", "kl_target": 1.0, "kl": 0.1},
     "rloo": {"algorithm": "rloo"},
     "ppo": {"kl_target": 1.0},
@@ -127,6 +129,31 @@ def test_every_step_tells_reward_divergence_entropy_and_length_together_even_whe
     assert {"explained_variance", "value_loss", "kl_coefficient", "kl_an_answer"} <= records(other)[-1].keys()
 
 
+@pytest.mark.parametrize("name", ["grpo", "dapo", "rloo", "ppo"])
+def test_an_adaptive_coefficient_is_told_of_the_rollout_that_it_is_used_in(tmp_path, source, name, monkeypatch):
+    used: list[float] = []
+    loss = policy_gradient.policy_loss
+
+    def watched(hidden: Any, head: Any, tokens: Any, terms: Any, other: Any) -> Any:
+        used.append(terms.kl)
+        return loss(hidden, head, tokens, terms, other)
+
+    monkeypatch.setattr(policy_gradient, "policy_loss", watched)
+    target, run = 0.3, tmp_path / "run"
+    one_update = {"epochs": 1, "minibatches": 1, "kl_target": target, "lr": 1e-2, "steps": 4}
+    made = parse(Recipe, SMALL | {"train": SMALL["train"] | {"micro_tokens": 100_000}}, "one")
+    section = getattr(recipe(name, **one_update), stage_of(name))
+    list(STAGES[stage_of(name)](made.model_copy(update={stage_of(name): section}), source, run, ALONE))
+    told = records(run)
+    if name in ("grpo", "dapo"):  # elsewhere it is taken off the reward
+        assert used == [record["kl_coefficient"] for record in told]
+    expected = section.kl if name == "ppo" else section.settings.kl
+    for record in told:
+        assert record["kl_coefficient"] == pytest.approx(expected)
+        expected *= 1 + 0.1 * min(0.2, max(-0.2, record["kl_an_answer"] / target - 1))
+    assert told[0]["kl_coefficient"] != told[-1]["kl_coefficient"]
+
+
 @pytest.mark.parametrize(
     "name",
     ["grpo", slow("rloo"), "ppo", slow("ppo shared")],
@@ -208,6 +235,7 @@ def test_prompts_longer_than_the_context_are_left_out_and_counted(tmp_path, sour
         ({"kl_estimator": "k1"}, "k1 is no term of a loss"),
         ({"algorithm": "rloo", "kl_estimator": "k3"}, 'takes kl_estimator = "k1"'),
         ({"algorithm": "gpro"}, "grpo"),
+        ({"algorithm": "dapo", "kl_target": 3.0}, "kl_target steers the coefficient kl, which is 0"),
         ({"rewards": [{"function": "arithmetic", "wieght": 2}]}, "Did you mean 'weight'"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 
 from limpid.data.answer_batch import AnswerBatch
 from limpid.models.actor_critic import ActorCritic
+from limpid.nn.heads import LanguageModelHead
 from limpid.nn.task_heads import ScalarHead
 from limpid.training.objectives.kl import AdaptiveKl
 from limpid.training.objectives.policy_gradient import PolicyGradient, PolicyLoss, token_logprobs
@@ -18,16 +21,24 @@ ROWS, PLACES, VOCABULARY = 5, 32, 7
 
 
 class Table(nn.Module):
-    """A policy whose logits are its parameters, so that the gradient by them can be written down."""
+    """A policy whose logits after each token of `answers` are its parameters, so that the gradient by them can be
+    written down; every place has an id of its own."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
         draw = torch.Generator().manual_seed(seed)
         self.logits = nn.Parameter(torch.randn(ROWS, PLACES, VOCABULARY, generator=draw))
-        self.head = nn.Identity()
+        self.head = plain_head(VOCABULARY)
 
-    def forward(self, ids: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
-        return self.logits[: len(ids), : ids.shape[1]]
+    def forward(self, ids: Tensor, **_: Any) -> Tensor:
+        return self.logits.flatten(0, 1)[ids]
+
+
+def plain_head(width: int) -> LanguageModelHead:
+    """A head whose logits are the hidden state."""
+    head = LanguageModelHead(width, width, std=0.0)
+    head.weight = nn.Parameter(torch.eye(width), requires_grad=False)
+    return head
 
 
 def answers(seed: int = 0) -> AnswerBatch:
@@ -43,7 +54,7 @@ def answers(seed: int = 0) -> AnswerBatch:
 
     drawn = np.array([True, True, True, True, False])
     return AnswerBatch(
-        inputs=torch.zeros(shape, dtype=torch.int64),
+        inputs=torch.arange(ROWS * PLACES).view(shape),
         targets=torch.tensor(draw.integers(VOCABULARY, size=shape)),
         weights=torch.tensor(weights, dtype=torch.float32),
         drawn=torch.tensor(drawn),
@@ -182,7 +193,8 @@ def test_what_is_measured_leaves_given_text_out():
 
 def test_the_model_that_was_started_from_is_no_distance_away():
     model = random_llama(seed=1)
-    batch = answers()._replace(targets=torch.zeros(ROWS, PLACES, dtype=torch.int64))
+    nothing = torch.zeros(ROWS, PLACES, dtype=torch.int64)
+    batch = answers()._replace(inputs=nothing, targets=nothing)
     objective = PolicyGradient(torch.float32, PolicyLoss(), AdaptiveKl(1.0), model)
     objective(model, batch)
     assert abs(objective.measured()["kl"]) < 1e-6
@@ -204,9 +216,13 @@ def test_probabilities_are_scored_at_the_temperature_they_were_drawn_at():
 def test_an_adaptive_coefficient_moves_towards_its_target_by_at_most_two_percent():
     kl = AdaptiveKl(0.1, target=6.0)
     kl.observe(60.0)
+    assert kl.coefficient == 0.1  # of this rollout
+    kl.advance()
     assert kl.coefficient == pytest.approx(0.1 * (1 + 0.1 * 0.2))
     kl.observe(5.4)
+    kl.advance()
     assert kl.coefficient == pytest.approx(0.1 * 1.02 * (1 - 0.1 * 0.1))
     fixed = AdaptiveKl(0.1)
     fixed.observe(60.0)
+    fixed.advance()
     assert fixed.coefficient == 0.1

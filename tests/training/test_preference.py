@@ -11,24 +11,29 @@ from tests.conftest import random_llama
 from torch import nn
 
 from limpid.data.preference_batches import PreferenceBatch
+from limpid.parallel.environment import World
 from limpid.training.objectives.bradley_terry import summed_bradley_terry
 from limpid.training.objectives.preference import PreferenceLoss
 
 V, WIDTH = 11, 10
+ALONE = World(0, 1, torch.device("cpu"))
 Array = Any
 
 
 class Table(nn.Module):
-    """A model whose logits are its parameters, so that its gradient is the loss's at the logits."""
+    """A model whose logits for each text of a batch are its parameters, so that its gradient is the loss's at them."""
 
-    def __init__(self, rows: int, seed: int) -> None:
+    def __init__(self, known: PreferenceBatch, seed: int) -> None:
         super().__init__()
         draw = torch.Generator().manual_seed(seed)
-        self.logits = nn.Parameter(torch.randn(rows, WIDTH - 1, V, generator=draw))
+        self.texts = known.inputs.flatten(0, 1)[:, :-1]
+        self.logits = nn.Parameter(torch.randn(*self.texts.shape, V, generator=draw))
         self.head = nn.Identity()
 
     def forward(self, ids: torch.Tensor, **_: Any) -> torch.Tensor:
-        return self.logits[: len(ids)]
+        same = (ids[:, None] == self.texts).all(-1)
+        assert (same.sum(1) == 1).all()
+        return self.logits[same.int().argmax(1)]
 
 
 def batch(sequences: int) -> PreferenceBatch:
@@ -102,9 +107,12 @@ def twin(loss: str, logits: Array, reference: Array, b: PreferenceBatch, beta: f
 )
 def test_the_loss_and_its_gradient_equal_numpys(loss: Any, beta: float, smoothing: float) -> None:
     sequences = 3 if loss == "kto" else 2
-    model, reference, pairs = Table(4 * sequences, 1), Table(4 * sequences, 2), batch(sequences)
+    pairs = batch(sequences)
+    model, reference = Table(pairs, 1), Table(pairs, 2)
     objective = PreferenceLoss(torch.float32, None if loss == "orpo" else reference, loss, beta, smoothing)  # type: ignore[arg-type]
-    found = objective(model, pairs)  # type: ignore[arg-type]
+    objective.look(model, [pairs.rows(0, 1), pairs.rows(1, 4)], ALONE)  # type: ignore[arg-type]
+    found = sum(objective(model, part) for part in (pairs.rows(0, 3), pairs.rows(3, 4)))  # type: ignore[arg-type]
+    assert isinstance(found, torch.Tensor)
     found.backward()
     numbers = model.logits.detach().double().numpy()
     expected, gradient, h = twin(loss, numbers, reference.logits.detach().double().numpy(), pairs, beta, smoothing)
@@ -123,7 +131,8 @@ def test_the_loss_and_its_gradient_equal_numpys(loss: Any, beta: float, smoothin
 
 
 def test_the_divergence_is_that_of_whole_distributions() -> None:
-    model, reference, pairs = Table(8, 1), Table(8, 2), batch(2)
+    pairs = batch(2)
+    model, reference = Table(pairs, 1), Table(pairs, 2)
     objective = PreferenceLoss(torch.float32, reference)  # type: ignore[arg-type]
     objective(model, pairs)  # type: ignore[arg-type]
     p, q = (log_softmax(m.logits.detach().double().numpy()) for m in (model, reference))
@@ -137,8 +146,8 @@ def test_the_divergence_is_that_of_whole_distributions() -> None:
     assert objective.measured()["kl"] == pytest.approx(total / tokens, rel=1e-5)
 
 
-def real_batch() -> PreferenceBatch:
-    pairs = batch(2)
+def real_batch(sequences: int = 2) -> PreferenceBatch:
+    pairs = batch(sequences)
     text = torch.randint(0, V, (2, 8), generator=torch.Generator().manual_seed(1))
     return pairs._replace(
         text_inputs=text[:, :-1], text_targets=text[:, 1:], text_weights=torch.full((2, 7), 4 * 0.5 / 14)
@@ -155,16 +164,19 @@ def test_at_the_start_the_policy_is_its_reference() -> None:
     assert measured["kl"] == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("loss", ["dpo", "ipo", "orpo"])
+@pytest.mark.parametrize("loss", ["dpo", "ipo", "kto", "orpo"])
 def test_micro_batches_add_up_to_the_whole(loss: Any) -> None:
-    model, reference, whole = random_llama(seed=1), random_llama(seed=2), real_batch()
+    model, reference, whole = random_llama(seed=1), random_llama(seed=2), real_batch(3 if loss == "kto" else 2)
     objective = PreferenceLoss(torch.float32, None if loss == "orpo" else reference, loss, 0.1, imitation=0.3)
+    objective.look(model, [whole], ALONE)
+    assert (objective.baseline > 0) == (loss == "kto")
     objective(model, whole).backward()
     expected = [p.grad.clone() for p in model.parameters() if p.grad is not None]
     model.zero_grad()
     parts = [whole.rows(at, at + 1) for at in range(4)]
     assert sum(len(part.text_inputs) for part in parts) == 2
     assert sum(part.total_weight for part in parts) == whole.total_weight == 4
+    objective.look(model, parts, ALONE)
     for part in parts:
         objective(model, part).backward()
     for found, wanted in zip((p.grad for p in model.parameters() if p.grad is not None), expected, strict=True):
@@ -198,6 +210,7 @@ def test_one_batch_can_be_overfitted(loss: Any) -> None:
     losses = []
     for _ in range(60):
         optim.zero_grad()
+        objective.look(model, [pairs], ALONE)
         found = objective(model, pairs)
         found.backward()
         optim.step()
@@ -209,8 +222,8 @@ def test_one_batch_can_be_overfitted(loss: Any) -> None:
 
 
 def test_certain_answers_give_no_infinite_odds() -> None:
-    model = Table(8, 1)
     pairs = batch(2)
+    model = Table(pairs, 1)
     with torch.no_grad():  # every token of the first answer is certain
         model.logits.zero_()
         for place in range(3, 6):

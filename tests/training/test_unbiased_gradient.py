@@ -6,9 +6,12 @@ lean (division by the deviation, means over each answer's own tokens) must be se
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from tests.training.test_policy_gradient import plain_head
 from torch import Tensor, nn
 
 from limpid.data.answer_batch import AnswerBatch
@@ -32,9 +35,9 @@ class Bigram(nn.Module):
         super().__init__()
         draw = torch.Generator().manual_seed(5)
         self.table = nn.Parameter(torch.randn(5, 3, generator=draw) * 0.7)
-        self.head = nn.Identity()
+        self.head = plain_head(3)
 
-    def forward(self, ids: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
+    def forward(self, ids: Tensor, **_: Any) -> Tensor:
         return self.table[ids]
 
 

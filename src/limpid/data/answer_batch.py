@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 LENGTH_STEP = 16
-"""Rows are padded to a multiple of this: each new shape costs oneDNN a kernel, and the allocator another buffer."""
+"""Rows are padded to a multiple of this, so that buffers fit again."""
 
 
 class AnswerBatch(NamedTuple):
@@ -56,14 +56,28 @@ class AnswerBatch(NamedTuple):
         places = torch.arange(1, self.inputs.shape[1] + 1, device=self.inputs.device)
         return ((self.weights > 0) * places).amax(1)
 
+    @property
+    def positions(self) -> int:
+        """How many tokens there are to compute: no padding, and a prompt once for all its answers (see `folding`)."""
+        lengths, begins = self.lengths.tolist(), self._begins()
+        return sum(begins[rows[0]] + sum(lengths[row] - begins[row] for row in rows) for rows in self.groups())
+
+    def groups(self) -> list[list[int]]:
+        """The numbers of the rows, those with one prompt together, in the order in which the prompts come."""
+        inputs, found = self.inputs.numpy(), dict[bytes, list[int]]()
+        for row, begin in enumerate(self._begins()):
+            found.setdefault(inputs[row, : begin + 1].tobytes(), []).append(row)
+        return [*found.values()]
+
+    def _begins(self) -> list[int]:
+        """Of each row, the first place that counts; 0 where none does."""
+        begins: list[int] = (self.weights > 0).int().argmax(1).tolist()
+        return begins
+
     def trimmed(self) -> AnswerBatch:
         """Without the padding that all rows share, but for a multiple of `LENGTH_STEP`."""
         length = up(int(self.lengths.max()) if len(self.inputs) else 0, LENGTH_STEP)
         return AnswerBatch(*(part[:, :length] if part.dim() == 2 else part for part in self))
-
-    def padded(self, multiple: int) -> AnswerBatch:
-        """With empty rows after the last, up to a multiple: few numbers of rows, and the same for every process."""
-        return grown(self, up(max(1, len(self.inputs)), multiple), self.inputs.shape[1])
 
 
 def up(value: int, multiple: int) -> int:

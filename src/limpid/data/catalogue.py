@@ -66,6 +66,13 @@ def data_folders() -> list[Path]:
     return [*([Path(shared).expanduser()] if shared else []), download_folder()]
 
 
+def located(path: str) -> str:
+    """``path``, or where there is no such file or folder, that of this name in the data folders, if there is one."""
+    if Path(path).expanduser().exists():
+        return path
+    return next((str(folder / path) for folder in data_folders() if (folder / path).exists()), path)
+
+
 def download_folder() -> Path:
     """The folder that `fetch` fills."""
     return cache_dir() / "data"
@@ -233,6 +240,7 @@ CATALOGUE: tuple[Entry, ...] = (
         ),
         layouts=({"train": ("gsm8k/train.jsonl",), "test": ("gsm8k/test.jsonl",)},),
         render=question_and_answer,
+        recipes=("gsm8k",),
     ),
     Entry(
         name="multi30k-en-de",

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from limpid.core.errors import LimpidError
-from limpid.data.catalogue import data_folders
+from limpid.data.catalogue import located
 from limpid.data.chat_layouts import LAYOUTS, Chat, read_chat
 from limpid.data.corpus import TWENTY, files_by_split
 from limpid.data.document import Split
@@ -74,8 +74,7 @@ def conversations(path: str) -> dict[Split, Iterable[Chat]]:
 
 
 def _files(path: str) -> dict[Split, list[Path]]:
-    if not Path(path).expanduser().exists():
-        path = next((str(folder / path) for folder in data_folders() if (folder / path).exists()), path)
+    path = located(path)
     files = find_files(path, "sft.path")
     named = files_by_split(files) if Path(path).expanduser().is_dir() else None
     for file in (file for group in (named or {"train": files}).values() for file in group):

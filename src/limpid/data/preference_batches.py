@@ -75,6 +75,11 @@ class PreferenceBatch(NamedTuple):
         part = slice(start * texts // pairs, stop * texts // pairs)
         return PreferenceBatch(*(each[start:stop] for each in self[:3]), *(each[part] for each in self[3:]))
 
+    def sequences(self, start: int, stop: int) -> PreferenceBatch:
+        """Of every pair, the sequences start..stop-1; without the text."""
+        some = (each[:, start:stop] for each in self[:3])
+        return PreferenceBatch(*some, *(each[:0] for each in self[3:]))
+
     def to(self, device: torch.device) -> PreferenceBatch:
         return PreferenceBatch(*(part.to(device, non_blocking=True) for part in self))
 

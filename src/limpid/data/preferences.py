@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from limpid.core.errors import LimpidError
 from limpid.core.seeding import generator
-from limpid.data.catalogue import data_folders
+from limpid.data.catalogue import located
 from limpid.data.chat_layouts import SPEAKERS
 from limpid.data.corpus import files_by_split
 from limpid.data.document import Split
@@ -84,9 +84,7 @@ def preference_splits(path: str, key: str = "reward.path") -> tuple[dict[Split, 
     Raises:
         LimpidError: as `read_preferences`; or too few prompts to hold some out.
     """
-    shared = [folder / path for folder in data_folders() if (folder / path).exists()]
-    if shared and not Path(path).expanduser().exists():
-        path = str(shared[0])
+    path = located(path)
     if path.startswith("hub:"):
         read = {split: _read(_streamed(rows, f"{path}/{split}"), path) for split, rows in open_hub(path, key).items()}
     else:
@@ -111,7 +109,7 @@ def held_out_prompts(pairs: list[Preference], path: str, parts: int) -> list[lis
     Raises:
         LimpidError: too few prompts for that.
     """
-    asked = {_key(pair): None for pair in pairs}
+    asked = {prompt_key(pair): None for pair in pairs}
     share = max(1, round(HELD_OUT * len(asked)))
     if len(asked) <= parts * share:
         raise LimpidError(f"{path} holds pairs of {len(asked)} prompts: too few to hold some out; bring more.")
@@ -119,11 +117,12 @@ def held_out_prompts(pairs: list[Preference], path: str, parts: int) -> list[lis
     side = {key: min(place // share, parts) for place, key in enumerate(order)}  # the last number is training
     groups: list[list[Preference]] = [[] for _ in range(parts + 1)]
     for pair in pairs:
-        groups[side[_key(pair)]].append(pair)
+        groups[side[prompt_key(pair)]].append(pair)
     return [groups[parts], *groups[:parts]]
 
 
-def _key(pair: Preference) -> str:
+def prompt_key(pair: Preference) -> str:
+    """What pairs of one prompt have in common."""
     return repr([(m["role"], m["content"]) for m in pair.prompt])
 
 

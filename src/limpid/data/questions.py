@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from limpid.core.errors import LimpidError
 from limpid.core.seeding import generator
 from limpid.data import addition
 from limpid.data.batches import EpochOrder
+from limpid.data.catalogue import located
 from limpid.data.conversations import Conversation, Dialogues, Message
-from limpid.data.sources import find_files, records
+from limpid.data.corpus import files_by_split
+from limpid.data.hub import open_hub
+from limpid.data.sources import find_files, is_whole, records
 
 HELD_OUT_SHARE = 0.05
 PROMPTS = ("messages", "prompt", "question", "instruction")
@@ -61,14 +65,18 @@ class Questions(NamedTuple):
         return Questions(training, demonstrations, held_out), dropped
 
 
-def read_questions(path: str, held_out: str | None, seed: int) -> Questions:
-    """The questions of ``python-docs``, ``addition``, or a file, folder or glob of rows (JSONL, JSON, CSV, Parquet).
+def read_questions(path: str, held_out: str | None, seed: int, section: str = "grpo") -> Questions:
+    """The questions of ``python-docs``, ``addition``, or of rows: a file, folder or glob (JSONL, JSON, CSV, Parquet),
+    or ``hub:OWNER/NAME``.
 
     A row's prompt is in the first there is of `PROMPTS`: a text, or a list of messages of which a last one by the
     assistant is its expected answer; else that is in the first there is of `ANSWERS`. GSM8K's rows are such.
 
-    held_out: a path as well; None: a twentieth of the rows, drawn by the seed (not of python-docs and addition, which
-    know what they keep back).
+    A folder whose file names say train and test is taken at its word, and one that is not here is looked for in the
+    folders of data sets (``$LIMPID_DATA_DIR`` first).
+
+    held_out: a path as well; None: what a folder names for testing, else a twentieth of the rows, drawn by the seed
+    (not of python-docs and addition, which know what they keep back). section: the recipe's, for messages.
 
     Raises:
         LimpidError: with file and line, a row without a prompt; no rows; none left to train on.
@@ -81,10 +89,10 @@ def read_questions(path: str, held_out: str | None, seed: int) -> Questions:
         pairs = [[_sum(a, b) for a, b in addition.sums(held_out=held)] for held in (False, True)]
         training = _Rows(pairs[0], seed)
         return Questions(training, _Rows(pairs[0], seed + 1), pairs[1])
-    rows = _read(path)
+    rows, kept = _split(path, f"{section}.path")
     if held_out is not None:
-        kept = _read(held_out)
-    else:
+        kept = _split(held_out, f"{section}.held_out")[0]
+    elif not kept:
         order = generator(seed, "held out questions").permutation(len(rows))
         count = max(1, round(HELD_OUT_SHARE * len(rows)))
         kept, rows = [rows[i] for i in order[:count]], [rows[i] for i in sorted(order[count:])]
@@ -107,13 +115,17 @@ def question_of(row: Mapping[str, Any], source: str) -> Question:
         raise LimpidError(f"{source} has no prompt (it has: {have}): one of {', '.join(PROMPTS)} is wanted.")
     told = row[key]
     messages: list[Message] = [{"role": "user", "content": told}] if isinstance(told, str) else _checked(told, source)
-    expected = next((row[name] for name in ANSWERS if name != key and row.get(name) is not None), None)
+    answers = (row[name] for name in ANSWERS if name != key and row.get(name) is not None)
+    expected = next((answer for answer in answers if str(answer).strip()), None)
     if messages[-1]["role"] == "assistant":
         expected, messages = messages[-1]["content"], messages[:-1]
     if not messages or messages[-1]["role"] != "user" or not str(messages[-1]["content"]).strip():
         raise LimpidError(f"{source}: the prompt must end with a message of the user that says something.")
     if isinstance(told, str) and isinstance(row.get("input"), str) and row["input"] and key == "instruction":
         messages = [{"role": "user", "content": f"{told}\n\n{row['input']}"}]
+    for text in (*(message["content"] for message in messages), str(expected)):
+        if not is_whole(text):
+            raise LimpidError(f"{source} holds half of a surrogate pair, which is no character: mend the row.")
     return Question(tuple(messages), {**row, "expected": expected} if expected is not None else dict(row))
 
 
@@ -146,11 +158,24 @@ def _sum(a: int, b: int) -> Question:
     return Question((addition.question(a, b),), {"a": a, "b": b, "expected": str(a + b)})
 
 
-def _read(path: str) -> list[Question]:
-    rows = [question_of(record.fields, record.source) for file in find_files(path) for record in records(file)]
-    if not rows:
+def _split(path: str, key: str) -> tuple[list[Question], list[Question]]:
+    """The rows to train on, and those that the names of a folder's files keep back."""
+    if path.startswith("hub:"):
+        read = {
+            split: [question_of(row, f"{path}/{split}, row {number}") for number, row in enumerate(rows, start=1)]
+            for split, rows in open_hub(path, key).items()
+        }
+    else:
+        where = located(path)
+        files = find_files(where, key)
+        named = (files_by_split(files) if Path(where).expanduser().is_dir() else None) or {"train": files}
+        read = {
+            split: [question_of(record.fields, record.source) for file in some for record in records(file)]
+            for split, some in named.items()
+        }
+    if not read["train"]:
         raise LimpidError(f"{path} holds no rows: a row has one of {', '.join(PROMPTS)}.")
-    return rows
+    return read["train"], read.get("test") or read.get("validation") or []
 
 
 def _checked(told: Any, source: str) -> list[Message]:

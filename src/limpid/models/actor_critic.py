@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from limpid.models.decoder import Decoder
 from limpid.models.task import TaskModel
+from limpid.nn.shared_prefixes import SharedPrefixes
 from limpid.nn.task_heads import ScalarHead
 
 
@@ -21,11 +22,14 @@ class ActorCritic(nn.Module):
         super().__init__()
         self.policy, self.value = policy, value
 
-    def values(self, ids: Tensor, hidden: Tensor, dtype: torch.dtype) -> Tensor:
-        """(B, T) float32 values of ids (B, T), whose final states in the policy are ``hidden`` (B, T, D)."""
+    def values(self, ids: Tensor, shared: SharedPrefixes, hidden: Tensor, dtype: torch.dtype) -> Tensor:
+        """(N,) float32 values of a row of texts, ids (1, N), whose final states in the policy are ``hidden`` (1, N, D).
+
+        shared: which texts those are, as `Decoder` takes it.
+        """
         if isinstance(self.value, ScalarHead):
-            values: Tensor = self.value(hidden).float()
+            values: Tensor = self.value(hidden[0]).float()
             return values
-        lengths = torch.full((len(ids), 1), ids.shape[1], device=ids.device)
-        answered: Tensor = self.value(ids[:, None], lengths, dtype=dtype).answers[:, 0]
+        lengths = torch.full((1, 1), ids.shape[1], device=ids.device)
+        answered: Tensor = self.value(ids[None], lengths, dtype=dtype, shared=shared).answers[0, 0]
         return answered

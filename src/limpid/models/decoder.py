@@ -13,6 +13,7 @@ from limpid.nn.attention import Context, LayerCache, cache_mask, causal_mask, se
 from limpid.nn.dropout import Dropout
 from limpid.nn.heads import Embedding, LanguageModelHead
 from limpid.nn.position import Rotary
+from limpid.nn.shared_prefixes import SharedPrefixes
 
 
 class Decoder(Model):
@@ -67,6 +68,7 @@ class Decoder(Model):
         seen: int | None = None,
         penalties: list[Tensor] | None = None,
         counted: Tensor | None = None,
+        shared: SharedPrefixes | None = None,
     ) -> Tensor:
         """Hidden states after the final norm.
 
@@ -81,11 +83,15 @@ class Decoder(Model):
             seen: with a cache, how many of its slots may be looked at (at least the largest position + 1).
             penalties: a list to which blocks append what they add to the loss, a mean a token (balance of experts).
             counted: (B, T) bool, the tokens of which that is the mean; None: all.
+            shared: the texts that one row, (1, T), is made of, instead of segments or a cache.
 
         Returns:
             (B, T, D) in ``dtype``.
         """
-        places = torch.arange(ids.shape[1], device=ids.device) if positions is None else positions
+        if positions is None:
+            places = torch.arange(ids.shape[1], device=ids.device) if shared is None else shared.positions(ids.shape[1])
+        else:
+            places = positions
         if positions is None and segments is not None and self.positions is not None:
             places = places_in(segments)
         x = self.embedding(ids)
@@ -100,10 +106,12 @@ class Decoder(Model):
                 return cache_mask(slots, seen or cache[0].keys.shape[1], dtype, window)
             if segments is not None:
                 return segment_mask(segments, dtype, window)
-            return causal_mask(ids.shape[1], dtype, ids.device, window) if 0 < window < ids.shape[1] else None
+            narrow = shared is None and 0 < window < ids.shape[1]
+            return causal_mask(ids.shape[1], dtype, ids.device, window) if narrow else None
 
         windows = sorted(set(self.windows))
-        contexts = {w: Context(cos, sin, mask(w), slots, ids, x, penalties, counted) for w in windows}
+        attend = {w: None if shared is None else shared.attention(dtype, w) for w in windows}
+        contexts = {w: Context(cos, sin, mask(w), slots, ids, x, penalties, counted, attend[w]) for w in windows}
         for index, (block, window) in enumerate(zip(self.blocks, self.windows, strict=True)):
             x = block(x, contexts[window], cache[index] if cache is not None else None)
         return self.norm(x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -14,6 +14,7 @@ from limpid.models.llama import LlamaConfig
 from limpid.models.model import Model
 from limpid.models.speedrun import SpeedrunConfig
 from limpid.nn.dropout import Dropout
+from limpid.nn.shared_prefixes import SharedPrefixes
 from limpid.nn.task_heads import ClassificationHead, Likelihood, Pooling, ScalarHead, SimilarityHead, pool
 
 Task = Literal["single", "pair", "similarity", "choice", "reward", "value"]
@@ -100,6 +101,7 @@ class TaskModel(Model):
         starts: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
         penalties: list[Tensor] | None = None,
+        shared: SharedPrefixes | None = None,
     ) -> TaskOutput:
         """Answers to a batch of examples, each of S sequences.
 
@@ -111,11 +113,14 @@ class TaskModel(Model):
             starts: (B, S) where the answer of each sequence begins, for rewards that weigh its likelihood; None: at 0.
             dtype: compute dtype of the backbone; answers are float32.
             penalties: as a `Decoder` takes them; a mean over the tokens that are no padding.
+            shared: as a `Decoder` takes it, for values: B and S are then 1.
         """
         rows = lengths.flatten().clamp(min=1)
         places = torch.arange(ids.shape[2], device=ids.device)
         segments = None if self.config.pooling == "last" else (places < rows[:, None]).long()
-        more = {} if penalties is None else {"penalties": penalties, "counted": places < lengths.flatten()[:, None]}
+        more: dict[str, Any] = {} if shared is None else {"shared": shared}
+        if penalties is not None:
+            more |= {"penalties": penalties, "counted": places < lengths.flatten()[:, None]}
         hidden = self.backbone(ids.flatten(0, 1), dtype=dtype, segments=segments, **more)  # (B * S, T, D)
         shape = ids.shape[:2]
         if self.config.task == "value":

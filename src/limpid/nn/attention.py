@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -31,7 +32,8 @@ class Context(NamedTuple):
     slots: with a cache, where each new key goes: (B, T) integer; None without one.
     ids: the tokens, (B, T), for layers that look up a table of their own. start: the residual stream as it entered the
     first layer, (B, T, D). penalties: layers add to it what is to be added to the loss, a mean a token; None: nothing.
-    counted: (B, T) bool, the tokens of which that is the mean; None: all.
+    counted: (B, T) bool, the tokens of which that is the mean; None: all. attend: with texts side by side in one row,
+    attention among them (see `shared_prefixes`), instead of a mask.
     """
 
     cos: Tensor | None
@@ -42,12 +44,22 @@ class Context(NamedTuple):
     start: Tensor | None = None
     penalties: list[Tensor] | None = None
     counted: Tensor | None = None
+    attend: Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor] | None = None
 
 
 def causal_mask(length: int, dtype: torch.dtype, device: torch.device, window: int = 0) -> Tensor:
     """(T, T): each position sees itself and what came before; with a window, that many positions, itself counted."""
     hidden = torch.full((length, length), -math.inf, dtype=dtype, device=device)
     return hidden.triu(1) + hidden.tril(-window) if window else hidden.triu(1)
+
+
+def visible_mask(queries: Tensor, keys: Tensor, dtype: torch.dtype, window: int = 0) -> Tensor:
+    """(B, 1, T, S) for queries and keys at the places (B, T) and (B, S) of one text; window as above."""
+    queries, keys = queries[:, :, None], keys[:, None, :]
+    hidden = keys > queries
+    if window:
+        hidden |= keys <= queries - window
+    return torch.zeros(hidden.shape, dtype=dtype, device=keys.device).masked_fill(hidden, -math.inf)[:, None]
 
 
 def segment_mask(segments: Tensor, dtype: torch.dtype, window: int = 0) -> Tensor:
@@ -61,11 +73,7 @@ def segment_mask(segments: Tensor, dtype: torch.dtype, window: int = 0) -> Tenso
 
 def cache_mask(slots: Tensor, length: int, dtype: torch.dtype, window: int = 0) -> Tensor:
     """(B, 1, T, S) for queries at ``slots`` (B, T) over the first ``length`` cache slots; window as above."""
-    keys, queries = torch.arange(length, device=slots.device), slots[:, None, :, None]
-    hidden = keys > queries
-    if window:
-        hidden |= keys <= queries - window
-    return torch.zeros(hidden.shape, dtype=dtype, device=slots.device).masked_fill(hidden, -math.inf)
+    return visible_mask(slots, torch.arange(length, device=slots.device)[None], dtype, window)
 
 
 class ExplicitKernel(nn.Module):
@@ -170,5 +178,8 @@ class Attention(nn.Module):
             cache.values[rows, context.slots] = v
             seen = context.mask.shape[-1]
             k, v = cache.keys[:batch, :seen], cache.values[:batch, :seen]
-        mixed = self.kernel(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), context.mask)  # (B, H, T, C)
-        return self.output(mixed.transpose(1, 2).reshape(batch, length, -1))
+        if context.attend is not None:
+            mixed = context.attend(self.kernel, q, k, v)  # (B, T, H, C)
+        else:
+            mixed = self.kernel(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), context.mask).transpose(1, 2)
+        return self.output(mixed.reshape(batch, length, -1))

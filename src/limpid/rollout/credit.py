@@ -60,7 +60,7 @@ class GroupCredit:
             measured = _observed(batch, spoken, self.kl)
             if self.settings.kl_in == "reward":
                 spent = (k1(batch.logprobs, batch.reference) * spoken).sum(1)
-                rewards = rewards - measured["kl_coefficient"] * spent
+                rewards = rewards - self.kl.coefficient * spent
         table = _by_prompt(answers, rewards)
         advantages = advantages_of(table, self.settings.baseline, divide_std=self.settings.divide_std)
         differ = _spread(table) > 0
@@ -92,7 +92,7 @@ class TokenCredit:
         spoken = batch.weights > 0
         batch = batch._replace(reference=self.reference(batch), values=self.values(batch) * spoken)
         measured = _observed(batch, spoken, self.kl)
-        rewards = -measured["kl_coefficient"] * k1(batch.logprobs, batch.reference) * spoken
+        rewards = -self.kl.coefficient * k1(batch.logprobs, batch.reference) * spoken
         last = batch.lengths - 1
         rewards[torch.arange(len(last)), last] += torch.tensor([a.judged.reward for a in answers])
         advantages, returns = generalised_advantages(
@@ -105,15 +105,14 @@ class TokenCredit:
 
 
 def _observed(batch: AnswerBatch, spoken: Tensor, kl: AdaptiveKl) -> dict[str, float]:
-    """What the rollout says of the divergence; the coefficient that was used for it is steered for the next.
+    """What the rollout says of the divergence, by which the next one's coefficient is steered.
 
     "kl": nats a token, by k3; "kl_an_answer": the sum over an answer, by k1 (Ziegler et al. 2019, section 2.2).
     """
-    used = kl.coefficient
     a_token = float(k3(batch.logprobs, batch.reference)[spoken].mean())
     an_answer = float((k1(batch.logprobs, batch.reference) * spoken).sum(1).mean())
     kl.observe(an_answer)
-    return {"kl_coefficient": used, "kl": a_token, "kl_an_answer": an_answer}
+    return {"kl": a_token, "kl_an_answer": an_answer}
 
 
 def _places(answers: Sequence[Answer]) -> Tensor:

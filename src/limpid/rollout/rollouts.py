@@ -11,7 +11,7 @@ from torch import Tensor
 
 from limpid.core.errors import LimpidError
 from limpid.core.seeding import generator, integer
-from limpid.data.answer_batch import AnswerBatch, grown, joined, rows_of, up
+from limpid.data.answer_batch import AnswerBatch, grown, joined, rows_of
 from limpid.data.questions import Question, Stream
 from limpid.inference.engine import Engine
 from limpid.inference.sampler import Sampling
@@ -23,8 +23,6 @@ from limpid.text.tokenizer import Tokenizer
 from limpid.training.objectives.algorithms import Normalise
 from limpid.training.objectives.kl import AdaptiveKl
 
-ROW_STEP = 8
-"""Numbers of rows are multiples of this, so that buffers fit again."""
 LOGGED = 4
 """Answers of each rollout that are written to the log whole."""
 
@@ -118,10 +116,8 @@ class Rollouts:
         batch = normalised(chosen, self.plan.normalise, self.plan.max_tokens)
         for given in self.mix(step):
             batch = beside(batch, given)
-        longest_first = batch.lengths.argsort(descending=True, stable=True)
-        size = self.world.size
-        shares = [batch.pick(longest_first[rank::size]) for rank in range(size)]  # like work for every process
-        rows = up(max(len(share.inputs) for share in shares), ROW_STEP)
+        shares = [batch.pick(torch.tensor(rows, dtype=torch.int64)) for rows in dealt(batch, self.world.size)]
+        rows = max(len(share.inputs) for share in shares)
         return joined([grown(share, rows, share.inputs.shape[1]) for share in shares]).trimmed()
 
     def answers(self, number: int, prompts: range | None = None) -> list[Answer]:
@@ -142,19 +138,21 @@ class Rollouts:
 
     def tensors(self) -> dict[str, Tensor]:
         """What a resume needs besides the weights."""
-        state = {"kl_coefficient": torch.tensor(self.kl.coefficient, dtype=torch.float64)}
+        coefficients = torch.tensor([self.kl.coefficient, self.kl.following], dtype=torch.float64)
+        state = {"kl_coefficients": coefficients}
         if self._rollout is not None:
             state |= {"rollout": torch.tensor(self._number)} | self._rollout._asdict()
         return state
 
     def load_tensors(self, state: dict[str, Tensor]) -> None:
         """Take back what `tensors` gave."""
-        self.kl.coefficient = float(state["kl_coefficient"])
+        self.kl.coefficient, self.kl.following = state["kl_coefficients"].tolist()
         if "rollout" in state:
             self._number = int(state["rollout"])
             self._rollout = AnswerBatch(*(state[name] for name in AnswerBatch._fields))
 
     def _new(self, number: int) -> AnswerBatch:
+        self.kl.advance()
         answers, kept = self._drawn(number)
         rewarded = [a for a in kept if not math.isnan(a.judged.reward)]
         if not rewarded:
@@ -210,6 +208,7 @@ class Rollouts:
         rewards = torch.tensor([a.judged.reward for a in rewarded])
         lengths = torch.tensor([float(len(a.drawn.ids)) for a in answers])
         measures = {
+            "kl_coefficient": self.kl.coefficient,
             "reward": float(rewards.mean()),
             "reward_deviation": float(rewards.std(correction=0)),
             "length": float(lengths.mean()),
@@ -233,6 +232,18 @@ def _differing(answers: Sequence[Answer]) -> list[int]:
         if not math.isnan(answer.judged.reward):
             rewards.setdefault(answer.place, set()).add(answer.judged.reward)
     return [place for place, earned in rewards.items() if len(earned) > 1]
+
+
+def dealt(batch: AnswerBatch, processes: int) -> list[list[int]]:
+    """The rows of each process: those with one prompt together, since they share its cost, and like work for all."""
+    lengths = batch.lengths.tolist()
+    shares: list[list[int]] = [[] for _ in range(processes)]
+    load = [0] * processes
+    for rows in sorted(batch.groups(), key=lambda rows: -sum(lengths[row] for row in rows)):
+        least = load.index(min(load))
+        shares[least] += rows
+        load[least] += sum(lengths[row] for row in rows)
+    return shares
 
 
 def normalised(batch: AnswerBatch, normalise: Normalise, max_tokens: int) -> AnswerBatch:

@@ -28,7 +28,7 @@ def grpo(
     settings = section.settings
 
     def method_of(begun: Begun) -> Method:
-        exact = settings.kl_estimator == "exact"
+        exact = settings.kl_estimator == "exact" and settings.kl > 0  # to be told alone, a few drawn tokens will do
         credit = GroupCredit(settings, begun.kl, None if exact else begun.reference_logprobs)
         loss = PolicyLoss(
             temperature=section.temperature,

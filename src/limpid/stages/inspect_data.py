@@ -24,7 +24,7 @@ from limpid.stages.pairs import load_pairs
 from limpid.stages.preference_recipe import DpoSection, RewardSection
 from limpid.stages.recipe import Recipe, SftSection
 from limpid.stages.rl import fitting
-from limpid.stages.rl_recipe import RlSection
+from limpid.stages.rl_recipe import GrpoSection, RlSection
 from limpid.stages.shown_rows import Inspection, Row, document, rows_of
 from limpid.text.chat import prompt
 from limpid.text.tokenizer import Tokenizer
@@ -160,11 +160,12 @@ def _prompts(
     stage: Literal["grpo", "ppo"], recipe: Recipe, place: Place, scratch: Path, step: int, rows: int
 ) -> Inspection:
     section: RlSection = getattr(recipe, stage)
-    asked = read_questions(section.path, section.held_out, recipe.train.seed)
+    asked = read_questions(section.path, section.held_out, recipe.train.seed, stage)
     questions, note = fitting(asked, section, place.tokenizer, place.context)
+    draws = section.settings.draws if isinstance(section, GrpoSection) else 1
     shown = []
     for number in range(min(rows, section.prompts)):
-        question = questions.training[step * section.prompts + number]
+        question = questions.training[step * section.prompts * draws + number]
         ids = prompt(place.tokenizer, question.messages)
         label = "a prompt" if question.expected is None else f"a prompt; expected: {question.expected}"
         shown.append(Row(number, [document(place.tokenizer, ids, len(ids), label)], 0))

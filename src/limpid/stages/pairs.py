@@ -14,7 +14,7 @@ from limpid.core.logging import json_lines
 from limpid.core.paths import atomic_write_text
 from limpid.data.document import Split
 from limpid.data.preference_batches import EncodedPreferences, encode_preferences
-from limpid.data.preferences import Preference, held_out_prompts, preference_splits
+from limpid.data.preferences import Preference, held_out_prompts, preference_splits, prompt_key
 from limpid.inference.engine import Engine
 from limpid.rollout.sampled_pairs import sampled_pairs
 from limpid.stages.preference_recipe import PairsSection, RewardSection
@@ -73,7 +73,11 @@ def load_pairs(
     if section.sampled and embedded:
         found = _sampled(section, seed, tokenizer, folder, engine)
         own, held_out = held_out_prompts(found, section.path, 1) if len(found) >= FEWEST else (found, [])
-        splits["train"] = [*splits["train"], *own]
+        asked = {prompt_key(pair) for pair in held_out}
+        kept = [pair for pair in splits["train"] if prompt_key(pair) not in asked]
+        if left := len(splits["train"]) - len(kept):
+            notes.append(f"{left} pairs left out (their prompt is held out with the model's own answers)")
+        splits["train"] = [*kept, *own]
         splits["test"] = [*splits["test"], *(pair._replace(kind=f"{OWN}: {pair.kind}") for pair in held_out)]
         notes.append(f"{len(found)} pairs made of the model's own answers to {section.sampled} questions")
     encoded = {split: encode_preferences(pairs, tokenizer, context) for split, pairs in splits.items()}

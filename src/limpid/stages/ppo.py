@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from limpid.data.answer_batch import AnswerBatch
+from limpid.data.folding import fold
 from limpid.inference.weights import inference_copy, refresh
 from limpid.models.actor_critic import ActorCritic
 from limpid.models.registry import build
@@ -92,7 +93,7 @@ def _value_model(begun: Begun, kind: str) -> TaskModel | ScalarHead:
 
 
 def _present_values(begun: Begun, value: TaskModel | ScalarHead) -> Callable[[AnswerBatch], Tensor]:
-    """What the value model expects by its present weights, through frozen copies: (rows) -> (B, T)."""
+    """What the value model expects by its present weights, through frozen copies: rows -> (B, T), 0 but for answers."""
     copy: TaskModel | ScalarHead
     if isinstance(value, TaskModel):
         copy = inference_copy(value, begun.dtype)
@@ -106,11 +107,12 @@ def _present_values(begun: Begun, value: TaskModel | ScalarHead) -> Callable[[An
         found = torch.zeros_like(batch.values)
         rows = begun.rows(batch)
         for start in range(0, len(batch.inputs), rows):
-            part = batch.rows(start, start + rows).trimmed()
-            ids = part.inputs.to(begun.world.device)
+            folded = fold(batch.rows(start, start + rows).to(begun.world.device))
+            ids, shared = folded.ids, folded.shared
             needed = isinstance(copy, ScalarHead)
-            hidden = frozen.policy(ids, dtype=begun.dtype) if needed else torch.empty(0)
-            found[start : start + rows, : ids.shape[1]] = frozen.values(ids, hidden, begun.dtype).cpu()
+            hidden = frozen.policy(ids, dtype=begun.dtype, shared=shared) if needed else torch.empty(0)
+            seen = frozen.values(ids, shared, hidden, begun.dtype)[folded.trained]
+            found[start : start + rows].view(-1)[folded.source.cpu()] = seen.cpu()
         return found
 
     return values

@@ -95,7 +95,9 @@ def rl_job(
     policy, _ = prepare_model(with_dropout(checkpoint.model, 0.0), recipe, world, 0)
     answering = Engine(inference_copy(policy, dtype), rows=min(512, section.prompts * section.samples))
     stores = stores_of_line(recipe, tokenizer, folder / "tokens", checkpoint.path, world)
-    questions, note = fitting(read_questions(section.path, section.held_out, seed), section, tokenizer, config.context)
+    questions, note = fitting(
+        read_questions(section.path, section.held_out, seed, stage), section, tokenizer, config.context
+    )
     panel = Panel(section.rewards, section.unfinished, RewardScorer.load)
 
     def current() -> Engine:
@@ -103,7 +105,7 @@ def rl_job(
         return answering
 
     def rows(batch: AnswerBatch) -> int:
-        return max(1, recipe.train.micro_tokens // batch.inputs.shape[1])
+        return max(1, recipe.train.micro_tokens * len(batch.inputs) // max(1, batch.positions))
 
     def of_reference(batch: AnswerBatch) -> Tensor:
         return token_logprobs(reference, batch, dtype, section.temperature, rows(batch))
@@ -148,11 +150,11 @@ def rl_job(
             measures |= full_measures(current(), tokenizer, seed, recipe.eval.questions)
             answers = five_answers(answering, tokenizer, seed)
         else:
-            asked = questions.held_out[: recipe.eval.questions]
+            held_out = questions.held_out[: recipe.eval.questions]
             for label, engine in (("", current()), (" before", Engine(reference))):
-                found = measured(engine, tokenizer, panel, asked, section.max_tokens)
+                found = measured(engine, tokenizer, panel, held_out, section.max_tokens)
                 measures |= {f"{key}{label}": interval._asdict() for key, interval in found.items()}
-            answers = answered(answering, tokenizer, asked[:5], section.max_tokens)
+            answers = answered(answering, tokenizer, held_out[:5], section.max_tokens)
         panel.close()
         return {"measures": measures, "answers": answers}
 
@@ -216,6 +218,8 @@ class _Guarded:
         if update:
             return self.rollouts[step]
         learnt = self.objective.measured(self._sums())
+        if "kl_an_answer" in learnt:  # the exact divergence, which is known only now
+            self.rollouts.kl.observe(learnt["kl_an_answer"])
         self.objective.reset()
         trim_memory()  # answers differ in length from step to step, and so do the buffers
         batch = self.rollouts[step]

@@ -64,6 +64,11 @@ class RlSection(Section):
     text_rows: Whole = 0
     text_coefficient: NotBelow = 0.1
 
+    def check_target(self, kl: float) -> None:
+        """Refuse a target for a coefficient that is 0, whatever it is multiplied by."""
+        if self.kl_target is not None and not kl:
+            raise ValueError("kl_target steers the coefficient kl, which is 0: set kl to what it is to begin with")
+
 
 class GrpoSection(RlSection):
     """algorithm: a row of `algorithms.ALGORITHMS`; the keys after it, where they are set, are single cells of it.
@@ -100,6 +105,7 @@ class GrpoSection(RlSection):
     @model_validator(mode="after")
     def _sound(self) -> GrpoSection:
         settings = self.settings
+        self.check_target(settings.kl)
         if settings.kl_in == "loss" and settings.kl_estimator == "k1":
             raise ValueError(
                 "kl_estimator = k1 is no term of a loss (its gradient is 0 on average): k3, exact, or kl_in"
@@ -144,3 +150,8 @@ class PpoSection(RlSection):
     discount: Annotated[float, Field(gt=0, le=1)] = 1.0
     smoothing: Annotated[float, Field(ge=0, le=1)] = 0.95
     whiten: bool = True
+
+    @model_validator(mode="after")
+    def _sound(self) -> PpoSection:
+        self.check_target(self.kl)
+        return self

@@ -15,7 +15,7 @@ from limpid.core.seeding import integer
 from limpid.data.batches import Batches
 from limpid.nn.sharded import whole
 from limpid.parallel.environment import World
-from limpid.training.objectives.next_token import Objective
+from limpid.training.objectives.next_token import LooksFirst, Objective
 from limpid.training.optim import Optimizers
 
 
@@ -51,7 +51,7 @@ def fit(
 ) -> Iterator[StepReport]:
     """Steps ``start`` .. ``steps - 1``, each: global batch -> this process's rows -> micro-batches -> one update.
 
-    micro_rows: how many rows are computed at once; a function of the batch where batches differ in length.
+    micro_rows: how many rows are computed at once; a function of the global batch where batches differ in length.
     The summed losses of all micro-batches and processes are divided once, by the weight of the global batch. Dropout
     draws from (seed, step, micro-batch, rank), so nothing but the step has to be remembered.
 
@@ -74,8 +74,11 @@ def fit(
         model.train()
         optimizers.zero_grad()
         summed = torch.zeros((), device=world.device)
-        rows = micro_rows if isinstance(micro_rows, int) else micro_rows(mine)
-        for micro, part in enumerate(_micro_batches(mine, rows, skip=world.size == 1)):
+        rows = micro_rows if isinstance(micro_rows, int) else micro_rows(whole)
+        parts = [*_micro_batches(mine, rows, skip=world.size == 1)]
+        if isinstance(objective, LooksFirst):
+            objective.look(model, parts, world)
+        for micro, part in enumerate(parts):
             torch.manual_seed(integer(seed, "dropout", step, micro, world.rank))
             loss = objective(model, part.to(world.device))
             # FSDP averages gradients over processes; we want their sum over the global weight.
@@ -90,7 +93,8 @@ def fit(
             )
         factor = schedule(step)
         optimizers.step(factor)
-        yield StepReport(step + 1, mean, norm, factor, whole.inputs.numel(), time.perf_counter() - began)
+        positions = getattr(whole, "positions", whole.inputs.numel())  # a batch that is not computed row by row says so
+        yield StepReport(step + 1, mean, norm, factor, positions, time.perf_counter() - began)
 
 
 def clip_gradients(parameters: list[nn.Parameter], clip: float) -> float:

@@ -35,8 +35,9 @@ def exact(policy: Tensor, reference: Tensor) -> Tensor:
 class AdaptiveKl:
     """The coefficient of the divergence: fixed, or steered so that the divergence stays near ``target``.
 
-    After each rollout ``coefficient *= 1 + gain * clip(kl / target - 1, -0.2, 0.2)`` (Ziegler et al. 2019, section
-    2.2, where gain is 0.1 and kl the mean over answers of the sum over tokens, in nats).
+    From one rollout to the next ``coefficient *= 1 + gain * clip(kl / target - 1, -0.2, 0.2)`` (Ziegler et al. 2019,
+    section 2.2, where gain is 0.1 and kl the mean over answers of the sum over tokens, in nats): what a rollout shows
+    is observed, and changes the coefficient of the next.
 
     Args:
         coefficient: to begin with. target: nats an answer; None: the coefficient never changes.
@@ -44,8 +45,13 @@ class AdaptiveKl:
 
     def __init__(self, coefficient: float, target: float | None = None, gain: float = 0.1) -> None:
         self.coefficient, self.target, self.gain = coefficient, target, gain
+        self.following = coefficient
 
     def observe(self, kl: float) -> None:
-        """Steer by the mean divergence of an answer, in nats."""
+        """The mean divergence of an answer of this rollout, in nats."""
         if self.target is not None:
-            self.coefficient *= 1 + self.gain * min(0.2, max(-0.2, kl / self.target - 1))
+            self.following = self.coefficient * (1 + self.gain * min(0.2, max(-0.2, kl / self.target - 1)))
+
+    def advance(self) -> None:
+        """The next rollout begins."""
+        self.coefficient = self.following

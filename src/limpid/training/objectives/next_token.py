@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from limpid.data.batches import Batch
 from limpid.models.decoder import Decoder
+from limpid.parallel.environment import World
 from limpid.training.objectives.cross_entropy import summed_cross_entropy
 
 
@@ -16,6 +18,14 @@ class Objective(Protocol):
     """A batch's summed loss. The loop divides it once, by the weight of the global batch."""
 
     def __call__(self, model: Any, batch: Any) -> Tensor: ...
+
+
+@runtime_checkable
+class LooksFirst(Protocol):
+    """An objective whose loss of some rows depends on all of the step."""
+
+    def look(self, model: Any, parts: Sequence[Any], world: World) -> None:
+        """Told of each step before its loss is asked for: the parts of the batch that this process will compute."""
 
 
 class NextToken(NamedTuple):

@@ -6,6 +6,7 @@ frozen reference gives it, each loss is a function of the better answer's number
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from limpid.data.preference_batches import PreferenceBatch
 from limpid.models.decoder import Decoder
+from limpid.parallel.environment import World
+from limpid.parallel.shard import settle
 from limpid.training.objectives.cross_entropy import summed_cross_entropy
 
 Loss = Literal["dpo", "ipo", "kto", "orpo"]
@@ -61,13 +64,14 @@ class PreferenceLoss:
     ) -> None:
         self.dtype, self.reference, self.loss, self.beta = dtype, reference, loss, beta
         self.smoothing, self.imitation = smoothing, imitation
+        self.baseline, self.processes = 0.0, 1
         self._sums: Tensor | None = None
 
-    def measured(self) -> dict[str, float]:
-        """The means since the last call."""
+    def measured(self, total: Callable[[Tensor], Tensor] = lambda sums: sums) -> dict[str, float]:
+        """The means since the last call. total: the sum of sums over all processes, each of which has its own pairs."""
         if self._sums is None:
             return {}
-        margin, right, chosen, rejected, divergence, tokens, length, pairs = self._sums.tolist()
+        margin, right, chosen, rejected, divergence, tokens, length, pairs = total(self._sums).tolist()
         self._sums = None
         return {
             "margin": margin / pairs,
@@ -78,23 +82,48 @@ class PreferenceLoss:
             "length": length / pairs,
         }
 
+    @torch.no_grad()
+    def look(self, model: Decoder, parts: Sequence[PreferenceBatch], world: World) -> None:
+        """Of KTO, the estimate z of the divergence, from all pairs of the step, whoever computes them."""
+        self.processes = world.size
+        if self.loss != "kto":
+            return
+        found = torch.zeros(2, dtype=torch.float64)
+        for part in parts:
+            unrelated = read_answers(model, self.reference, part.sequences(2, 3).to(world.device), self.dtype)
+            h = (unrelated.sums - unrelated.reference).cpu().double()
+            found += torch.stack((h.sum(), torch.tensor(h.numel())))
+        settle(model)
+        total, count = (world.sum(found.to(world.device)) if world.size > 1 else found).tolist()
+        self.baseline = max(0.0, total / count)
+
     def __call__(self, model: Decoder, batch: PreferenceBatch) -> Tensor:
         penalties: list[Tensor] = []
-        answers = read_answers(model, self.reference, batch, self.dtype, penalties)
-        loss = pair_losses(self.loss, answers, self.beta, self.smoothing).sum()
+        answers = read_answers(model, self.reference, batch.sequences(0, 2), self.dtype, penalties)
+        loss = pair_losses(self.loss, answers, self.beta, self.smoothing, self.baseline).sum()
         if self.imitation:
             loss = loss - self.imitation * (answers.sums[:, 0] / answers.counts[:, 0]).sum()
-        if len(batch.text_inputs):
-            hidden = model(batch.text_inputs, dtype=self.dtype)
+        texts = self._texts(batch)
+        if len(texts.text_inputs):
+            hidden = model(texts.text_inputs, dtype=self.dtype)
             loss = loss + summed_cross_entropy(
-                hidden, model.head.weight, batch.text_targets, batch.text_weights, cap=model.head.cap
+                hidden, model.head.weight, texts.text_targets, texts.text_weights, cap=model.head.cap
             )
         self._measure(answers)
         return loss + batch.total_weight * sum(penalties) if penalties else loss
 
+    def _texts(self, batch: PreferenceBatch) -> PreferenceBatch:
+        """The batch; of several processes all must compute as many models, so one that has no row of the text at this
+        time reads one that weighs nothing."""
+        count, context = batch.text_inputs.shape
+        if count or self.processes == 1 or context < 2:  # or nobody has any
+            return batch
+        nothing = batch.inputs.new_zeros(1, context)
+        return batch._replace(text_inputs=nothing, text_targets=nothing, text_weights=torch.zeros_like(nothing).float())
+
     @torch.no_grad()
     def _measure(self, answers: Answers) -> None:
-        rewards = self.beta * (answers.sums - answers.reference)[:, :2]
+        rewards = self.beta * (answers.sums - answers.reference)
         margin = rewards[:, 0] - rewards[:, 1]
         found = torch.stack(
             [
@@ -102,8 +131,8 @@ class PreferenceLoss:
                 (margin > 0).sum(),
                 rewards[:, 0].sum(),
                 rewards[:, 1].sum(),
-                answers.divergence[:, :2].sum(),
-                answers.counts[:, :2].sum(),
+                answers.divergence.sum(),
+                answers.counts.sum(),
                 answers.counts[:, 0].sum(),
                 torch.tensor(len(margin), device=margin.device),
             ]
@@ -153,15 +182,15 @@ def _log_probabilities(
     return model.head(hidden).float().log_softmax(-1)
 
 
-def pair_losses(loss: Loss, answers: Answers, beta: float, smoothing: float = 0.0) -> Tensor:
-    """(B,) losses, in which gradients flow through ``answers.sums``."""
+def pair_losses(loss: Loss, answers: Answers, beta: float, smoothing: float = 0.0, baseline: float = 0.0) -> Tensor:
+    """(B,) losses, in which gradients flow through ``answers.sums``. baseline: KTO's z."""
     h = answers.sums - answers.reference
     if loss == "dpo":
         return dpo(h[:, 0] - h[:, 1], beta, smoothing)
     if loss == "ipo":
         return ipo(h[:, 0] - h[:, 1], beta)
     if loss == "kto":
-        return kto(h[:, 0], h[:, 1], h[:, 2].detach().mean().clamp(min=0.0), beta)
+        return kto(h[:, 0], h[:, 1], baseline, beta)
     return orpo(answers.sums[:, 0], answers.sums[:, 1], answers.counts[:, 0], answers.counts[:, 1], beta)
 
 
@@ -178,11 +207,11 @@ def ipo(h: Tensor, beta: float) -> Tensor:
     return (h - 1 / (2 * beta)).square()
 
 
-def kto(better: Tensor, worse: Tensor, baseline: Tensor, beta: float) -> Tensor:
+def kto(better: Tensor, worse: Tensor, baseline: float, beta: float) -> Tensor:
     """The mean of ``1 - sigmoid(beta (h(better) - z))`` and ``1 - sigmoid(beta (z - h(worse)))``.
 
     Ethayarajh et al. 2024, equation 8, both weights 1; z is their estimate of the divergence from the reference: the
-    mean h of answers to other prompts, of the pairs computed together, at least 0 and without gradient.
+    mean h of answers to other prompts, of all pairs of the step, at least 0 and without gradient.
     """
     return (2 - torch.sigmoid(beta * (better - baseline)) - torch.sigmoid(beta * (baseline - worse))) / 2
 
