@@ -135,7 +135,11 @@ def test_zsh(workplace: Path) -> None:
 
 def test_fish(workplace: Path) -> None:
     program = f"{completion.FISH}\ncomplete -C 'limpid pretr'\ncomplete -C 'limpid pretrain demo optim.lr'"
-    assert [line.split("\t")[0] for line in shell("fish", program)] == ["pretrain", "optim.lr="]
+    (workplace / "my_book.txt").touch()
+    for line in ("limpid pretrain demo data.path=my_b", "limpid compress demo my_b"):
+        program += f"\ncomplete -C '{line}'"
+    found = [line.split("\t")[0] for line in shell("fish", program)]
+    assert found == ["pretrain", "optim.lr=", "data.path=my_book.txt", "my_book.txt"]
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])

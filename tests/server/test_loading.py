@@ -52,6 +52,12 @@ def test_a_name_given_twice(run: Path) -> None:
         opened([str(run), str(run)])
 
 
+@pytest.mark.parametrize("given", ["lr=0.1", "optim.lr=0.1", "b=runs/nowhere"])
+def test_a_name_for_what_is_no_run(run: Path, given: str) -> None:
+    with pytest.raises(LimpidError, match=rf"^'{given}': there is no run at .*NAME=RUN.*keys of a recipe"):
+        opened([str(run), given])
+
+
 def test_half_written_damaged_and_other_versions(copy: Path, tmp_path: Path) -> None:
     with pytest.raises(LimpidError, match="there is no run at"):
         opened([str(tmp_path / "nowhere")])
