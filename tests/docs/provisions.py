@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sentencepiece
 from tests.docs.reading import steps
-from tests.docs.running import limpid
+from tests.docs.running import limpid, shell
 from tests.docs.small import GRPO, REWARD, SFT, TRAIN, small
 from tools.docs import pages
 from tools.newcomer import provide
@@ -93,7 +93,7 @@ def runs(page: str, folder: Path) -> None:
     if page in ("README.md", "docs/exporting.md"):
         limpid("export runs/demo models/Qwen3-0.6B --to hf", folder)
     if page == "docs/serving.md":
-        limpid(small("seq2seq translate-en-de-tiny seq2seq.path=pairs.tsv --out runs/translate"), folder)
+        shell(small("limpid seq2seq translate-en-de-tiny seq2seq.path=pairs.tsv --out runs/translate"), folder)
 
 
 RUNS = {
