@@ -117,6 +117,20 @@ def test_a_smaller_context_holds(run: Path) -> None:
             assert http.post("/v1/completions", json=body).status_code == 400
 
 
+def test_a_server_without_a_model_has_its_page() -> None:
+    assert opened([]) == []
+    with served([]) as server, server.http() as http:
+        assert http.get("/health").status_code == 200
+        assert http.get("/v1/models").json()["data"] == []
+        assert http.get("/api/app").json()["models"] == []
+        assert http.get("/api/lessons").status_code == 200
+        asked = {"messages": [{"role": "user", "content": "Hello"}]}
+        for body in (asked, asked | {"model": "tiny"}):
+            answer = http.post("/v1/chat/completions", json=body)
+            assert answer.status_code == 404
+            assert "No model is served here." in answer.json()["error"]["message"]
+
+
 def test_this_machine_has_memory() -> None:
     assert 10**6 < free_bytes(PLACE.device) < 10**14
 

@@ -70,9 +70,8 @@ def _print(found: list[dict[str, Any]]) -> None:
     for run, row in zip(found, rows, strict=True):
         console.print(line(row, "bold", "", "", "", "", COLOURS[run["state"]]), soft_wrap=True)
         measures = [f"{name} {_value(value)}" for name, value in list(run["measures"].items())[:SHOWN]]
-        for words in (" · ".join(measures), (run["reason"] or "")[:200]):
-            if words:
-                console.print(Padding(Text(words, "dim"), (0, 0, 0, 2), expand=False))
+        for words in [*_folded(measures, console.width - 2), *filter(None, [(run["reason"] or "")[:200]])]:
+            console.print(Padding(Text(words, "dim"), (0, 0, 0, 2), expand=False))
     if len(found) == 1 and len(measures := found[0]["measures"]) > SHOWN:
         everything = Table("measure", header_style="bold")
         everything.add_column("value", justify="right")
@@ -95,6 +94,17 @@ def _facts(run: dict[str, Any]) -> tuple[str, ...]:
         _ago(time.time() - run["changed"]),
         run["state"],
     )
+
+
+def _folded(measures: list[str], width: int) -> list[str]:
+    """The measures side by side, on as many lines as they need whole."""
+    lines: list[str] = []
+    for measure in measures:
+        if lines and len(joined := f"{lines[-1]} · {measure}") <= width:
+            lines[-1] = joined
+        else:
+            lines.append(measure)
+    return lines
 
 
 def _value(measure: dict[str, float]) -> str:

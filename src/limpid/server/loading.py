@@ -74,7 +74,7 @@ def open_runs(runs: Sequence[str], find: Callable[[str], Path], sizes: Sizes, pl
             more than fits into memory.
     """
     named = _named(runs, find)
-    budget = free_bytes(place.device) // 2 // len(named)  # the other half: weights, and a cache while it grows
+    budget = free_bytes(place.device) // 2 // max(1, len(named))  # the other half: weights, and a cache while it grows
     return [_sized(name, checkpoint, sizes, place, budget) for name, checkpoint in named.items()]
 
 
