@@ -28,6 +28,7 @@ BEHIND = (
     (r"ppo", PPO),
     (r"distill", DISTILL),
     (r"classify train", "classify.epochs=1 classify.examples_per_step=64"),
+    (r"skipgram .*prose_zh.txt", "tokenizer.vocab_size=25 skipgram.dim=8 skipgram.epochs=1"),
     (r"skipgram", "tokenizer.vocab_size=27 skipgram.dim=8 skipgram.epochs=1"),
     (r"tokenize train demo", "tokenizer.vocab_size=600"),
     (r"tokenize train", "tokenizer.vocab_size=320"),
@@ -40,7 +41,7 @@ BEHIND = (
 def small(line: str) -> str:
     """The same line on the smallest models and the fewest steps."""
     for verb, more in BEHIND:
-        if re.search(rf"\blimpid {verb}\b", line):
+        if re.search(rf"\blimpid {verb}(?![\w-])", line):
             return f"{line} {more}"
     return line
 
