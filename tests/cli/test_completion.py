@@ -1,6 +1,7 @@
 """TAB: what is offered, by which line; that it is quick; and the scripts in the shells themselves."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -73,6 +74,14 @@ def test_what_is_offered(workplace: Path) -> None:
     assert offered("limpid chat ") == ["demo", "demo/sft", "mine", "runs/demo", "runs/demo/sft", "runs/mine"]
     assert offered("limpid sft demo --from runs/m") == ["runs/mine"]
     assert offered("limpid completion ") == ["bash", "fish", "zsh"]
+
+
+def test_what_the_page_shows_is_offered(workplace: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/completion.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\$ (limpid .*)<TAB> +(.+)$", page, flags=re.MULTILINE)
+    assert len(shown) == 4
+    for line, words in shown:
+        assert [found.rpartition("=")[2] for found in offered(line)] == words.split()
 
 
 def test_where_nothing_of_limpid_can_stand_files_may(workplace: Path) -> None:

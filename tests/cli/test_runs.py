@@ -77,7 +77,9 @@ def test_what_is_known_of_each_run(folder: Path, capfd: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize("width", ["80", "140"])
-def test_the_table(folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: str) -> None:
+def test_the_table(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: str
+) -> None:
     monkeypatch.setenv("COLUMNS", width)
     code, out, _ = run(capfd)
     assert code == 0

@@ -40,7 +40,9 @@ def texts(folder: Path) -> None:
         rows(folder / "gsm8k" / f"{name}.jsonl", sums)
     (reward,) = (step.text for step in steps((pages.ROOT / "docs/own-reward.md").read_text()) if step.kind == "python")
     (folder / "polite.py").write_text(reward)
-    recipe = '[data]\npath = "book.txt"\n[tokenizer]\nvocab_size = 300\n[model]\ndepth = 3\n[sft]\npath = "chat.jsonl"\n'
+    recipe = (
+        '[data]\npath = "book.txt"\n[tokenizer]\nvocab_size = 300\n[model]\ndepth = 3\n[sft]\npath = "chat.jsonl"\n'
+    )
     for name in ("my.toml", "my-chat.toml", "small.toml"):
         (folder / name).write_text(recipe)
     (folder / "llama").mkdir()

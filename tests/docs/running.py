@@ -19,7 +19,8 @@ from limpid.core.paths import cache_dir
 
 CONTEXT = multiprocessing.get_context("forkserver")
 PRELOADED = [
-    "limpid.cli.main", "limpid.stages.pretrain", "limpid.stages.sft", "limpid.stages.grpo", "limpid.stages.load", "tests.docs.running",
+    "limpid.cli.main", "limpid.stages.pretrain", "limpid.stages.sft", "limpid.stages.grpo", "limpid.stages.load",
+    "tests.docs.running",
 ]  # fmt: skip
 LIMIT_SECONDS = 200
 
@@ -110,7 +111,7 @@ def _inside(work, given, folder: Path, variables: dict[str, str], streams: list[
         handle = os.open(stream, mode | (os.O_CREAT | os.O_TRUNC if number else 0), 0o644)
         os.dup2(handle, number)
         os.close(handle)
-    sys.stdin = open(0, encoding="utf-8", closefd=False)  # multiprocessing closed it
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - multiprocessing closed it, and the fork ends soon
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(variables)

@@ -20,7 +20,7 @@ def serve(
         list[str] | None,
         typer.Argument(
             metavar="[RUN]...",
-            help="Runs to serve; NAME=RUN gives one another name. None: the page with its lessons, playground and runs.",
+            help="Runs to serve; NAME=RUN gives one another name. None: the page with lessons, playground and runs.",
         ),
     ] = None,
     host: Annotated[

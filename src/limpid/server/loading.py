@@ -97,8 +97,8 @@ def _named(runs: Sequence[str], find: Callable[[str], Path]) -> dict[str, store.
         path = find(run if aliased else given)
         if aliased and not path.exists():
             raise LimpidError(
-                f"'{given}': there is no run at {run}. Give RUN, or NAME=RUN to call it otherwise; the keys of a recipe "
-                "(optim.lr=...) are for training."
+                f"'{given}': there is no run at {run}. Give RUN, or NAME=RUN to call it otherwise; the keys of a "
+                "recipe (optim.lr=...) are for training."
             )
         name = alias if aliased else path.resolve().name
         if not _NAME.fullmatch(name):
