@@ -69,8 +69,8 @@ def _print(found: list[dict[str, Any]]) -> None:
     console.print(line(HEAD, *("bold",) * len(HEAD)), soft_wrap=True)
     for run, row in zip(found, rows, strict=True):
         console.print(line(row, "bold", "", "", "", "", COLOURS[run["state"]]), soft_wrap=True)
-        measures = [f"{name} {_value(value)}" for name, value in list(run["measures"].items())[:SHOWN]]
-        for words in [*_folded(measures, console.width - 2), *filter(None, [(run["reason"] or "")[:200]])]:
+        shown = [f"{name} {_value(value)}" for name, value in list(run["measures"].items())[:SHOWN]]
+        for words in [*_folded(shown, console.width - 2), *filter(None, [(run["reason"] or "")[:200]])]:
             console.print(Padding(Text(words, "dim"), (0, 0, 0, 2), expand=False))
     if len(found) == 1 and len(measures := found[0]["measures"]) > SHOWN:
         everything = Table("measure", header_style="bold")
