@@ -22,7 +22,7 @@ PRELOADED = [
     "limpid.cli.main", "limpid.stages.pretrain", "limpid.stages.sft", "limpid.stages.grpo", "limpid.stages.load",
     "tests.docs.running",
 ]  # fmt: skip
-LIMIT_SECONDS = 200
+LIMIT_SECONDS = 600
 
 
 def environment(folder: Path) -> dict[str, str]:
