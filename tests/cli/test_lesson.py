@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -51,7 +52,7 @@ def test_chinese_is_broken_between_characters(name: str, width: int) -> None:
             lines = folded(paragraph, width).split("\\\n")
             assert "".join(lines).replace(" ", "") == "".join(paragraph.split())
             assert all(line == line.strip() and line[0] not in "，。、：；！？）”》" for line in lines if line)
-            for line, after in zip(lines, lines[1:], strict=False):
+            for line, after in pairwise(lines):
                 first = re.match(r"[（“《]*(?:`[^`]*`|\*[^*]+\*|[!-~]+|.)[，。、：；！？）”》…—]*", after)
                 assert first is not None
                 assert line[-1] not in "（“《"
