@@ -109,7 +109,7 @@ def test_python_in_pages_compiles(name: str, code: str) -> None:
 
 
 def commands(text: str) -> Iterator[str]:
-    """The calls of limpid on a page: in blocks, in lines set in by four spaces, in the prose; lines that go on joined."""
+    """The calls of limpid on a page: in blocks, set in by four spaces, and in the prose; lines that go on joined."""
     blocks = [code for language, code in FENCE.findall(text) if language in ("", "sh", "bash", "console")]
     blocks += re.findall(r"^ {4}(limpid .*)$", FENCE.sub("", text), flags=re.MULTILINE)
     blocks += re.findall(r"`(limpid [a-z][^`]*)`", FENCE.sub("", text))

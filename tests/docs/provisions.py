@@ -100,7 +100,7 @@ def runs(page: str, folder: Path) -> None:
 
 RUNS = {
     "docs/alignment.md": {"runs/judge": "reward"},
-    "docs/comparison.md": {"SFT": "sft", "PRETRAINED": "pretrain"},
+    "docs/comparison.md": {"SFT": "sft", "PRETRAINED": "pretrain", "REWARD": "reward"},
     "docs/exporting.md": {"runs/mine": "pretrain"},
     "docs/fine-tuning.md": {
         "runs/my-chat/pretrain": "pretrain", "runs/qwen": "pretrain", "runs/large": "sft", "runs/small/sft": "sft",

@@ -20,6 +20,7 @@ from limpid.models.adapt import with_head
 from limpid.models.task import TaskConfig
 from limpid.stages.compare import Answered, Plan, _wins, compare
 from limpid.stages.compare_html import render_html
+from limpid.stages.curves import interval_bar
 from limpid.stages.recipe import DataSection, Recipe
 from limpid.text.tokenizer import Tokenizer
 
@@ -174,3 +175,8 @@ def test_a_right_answer_is_right_but_for_white_space() -> None:
     assert question.grade(" 2\n") == "right"
     assert question.grade("3") == "wrong"
     assert question._replace(expected=None).grade("2") is None
+
+
+def test_a_bar_of_measures_that_are_all_the_same() -> None:
+    measure = {"value": 1.5, "low": 1.5, "high": 1.5}
+    assert "nan" not in interval_bar([("", measure)], 1.5, 1.5, "all alike")

@@ -244,7 +244,7 @@ def interval_bar(
     height = row * len(measures) + 3
 
     def px(value: float) -> float:
-        return 2 + (min(max(value, low), high) - low) / (high - low) * (width - 4)
+        return 2 + (min(max(value, low), high) - low) / ((high - low) or 1.0) * (width - 4)
 
     parts = [f'<path class="grid" d="M2 {height / 2}H{width - 2}M2 0V{height}M{width - 2} 0V{height}"/>']
     for place, (stage, measure) in enumerate(measures):
