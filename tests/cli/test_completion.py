@@ -1,6 +1,7 @@
 """TAB: what is offered, by which line; that it is quick; and the scripts in the shells themselves."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -75,6 +76,14 @@ def test_what_is_offered(workplace: Path) -> None:
     assert offered("limpid completion ") == ["bash", "fish", "zsh"]
 
 
+def test_what_the_page_shows_is_offered(workplace: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/completion.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\$ (limpid .*)<TAB> +(.+)$", page, flags=re.MULTILINE)
+    assert len(shown) == 4
+    for line, words in shown:
+        assert [found.rpartition("=")[2] for found in offered(line)] == words.split()
+
+
 def test_where_nothing_of_limpid_can_stand_files_may(workplace: Path) -> None:
     for line in (
         "limpid compress demo ",
@@ -135,7 +144,11 @@ def test_zsh(workplace: Path) -> None:
 
 def test_fish(workplace: Path) -> None:
     program = f"{completion.FISH}\ncomplete -C 'limpid pretr'\ncomplete -C 'limpid pretrain demo optim.lr'"
-    assert [line.split("\t")[0] for line in shell("fish", program)] == ["pretrain", "optim.lr="]
+    (workplace / "my_book.txt").touch()
+    for line in ("limpid pretrain demo data.path=my_b", "limpid compress demo my_b"):
+        program += f"\ncomplete -C '{line}'"
+    found = [line.split("\t")[0] for line in shell("fish", program)]
+    assert found == ["pretrain", "optim.lr=", "data.path=my_book.txt", "my_book.txt"]
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
 import pytest
+from rich.cells import cell_len
 
 from limpid.cli.main import main
-from limpid.lessons.book import NAMES
+from limpid.lessons.book import NAMES, find
+from limpid.lessons.on_terminal import folded
 
 
 def call(*args: str) -> int:
@@ -38,6 +42,21 @@ def test_it_runs_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["values"] == {"logits": [2.0, 1.0, 0.1], "temperature": 1.0}
     assert found["steps"][0]["output"].startswith("probabilities [0.66 0.24 0.1 ]")
     assert found["steps"][1]["pictures"][0]["kind"] == "bars"
+
+
+@pytest.mark.parametrize("width", [20, 41, 80])
+@pytest.mark.parametrize("name", NAMES)
+def test_chinese_is_broken_between_characters(name: str, width: int) -> None:
+    for step in find(name).steps:
+        for paragraph in step.prose.zh.split("\n\n"):
+            lines = folded(paragraph, width).split("\\\n")
+            assert "".join(lines).replace(" ", "") == "".join(paragraph.split())
+            assert all(line == line.strip() and line[0] not in "，。、：；！？）”》" for line in lines if line)
+            for line, after in pairwise(lines):
+                first = re.match(r"[（“《]*(?:`[^`]*`|\*[^*]+\*|[!-~]+|.)[，。、：；！？）”》…—]*", after)
+                assert first is not None
+                assert line[-1] not in "（“《"
+                assert cell_len(line) + cell_len(first[0]) + 1 > width  # no room was left for what follows
 
 
 def test_notebook_and_program(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

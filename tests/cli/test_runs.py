@@ -76,11 +76,20 @@ def test_what_is_known_of_each_run(folder: Path, capfd: pytest.CaptureFixture[st
     assert {e["name"]: e["state"] for e in json.loads(run(capfd, "--json")[1])}["tiny"] == "interrupted"
 
 
-def test_the_table(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("width", ["80", "140"])
+def test_the_table(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
     code, out, _ = run(capfd)
     assert code == 0
-    line = next(line for line in out.splitlines() if "demo/pretrain" in line)
-    assert all(word in line for word in ("pretrain", "30", "1.50M", "validation bits per byte 1.800", "finished"))
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 80
+    (at,) = (number for number, line in enumerate(lines) if line.startswith("demo/pretrain "))
+    assert lines[at].split() == ["demo/pretrain", "pretrain", "30", "1.50M", "0", "s", "ago", "finished"]
+    assert lines[at + 1] == "  validation bits per byte 1.800"
+    for name in ("words/skipgram", "sst2/classify"):
+        assert any(line.startswith(f"{name} ") for line in lines)
     assert [word in run(capfd, "demo")[1] for word in ("pretrain", "tiny")] == [True, False]
 
 

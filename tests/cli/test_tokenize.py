@@ -82,6 +82,19 @@ def test_compare_the_kinds(capsys: pytest.CaptureFixture[str], book: Path) -> No
     assert rows["machine learning", "bpe"]["out_of_vocabulary"] == 0
 
 
+def test_compare_learns_from_a_bounded_part(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "poem.txt").write_text("".join(f"{chr(0x4E00 + i)}月明。\n" for i in range(900)), encoding="utf-8")
+    sizes = []
+    for most in (1000, 100_000):  # the cut falls within a character
+        monkeypatch.setattr("limpid.cli.tokenize.COMPARED_BYTES", most)
+        code, out, _ = run(capsys, "tokenize", "compare", "月", "--on", str(tmp_path / "poem.txt"), "--json")
+        assert code == 0
+        sizes += [row["vocab_size"] for row in json.loads(out)["rows"] if row["kind"] == "char"]
+    assert sizes[0] < 100 < 700 < sizes[1]
+
+
 def test_compare_tokenizers(capsys: pytest.CaptureFixture[str], saved: Path) -> None:
     code, out, _ = run(capsys, "tokenize", "compare", "鯨", "--with", str(saved))
     assert code == 0

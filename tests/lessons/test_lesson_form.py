@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import shlex
 import subprocess
 import sys
 import unicodedata
@@ -62,6 +64,19 @@ def test_the_documentation_is_what_the_lesson_is(name: str, outcomes: Callable[[
 
 def _words(text: str) -> str:
     return re.sub(r"[-−]?\d[\d,.]*(e[+-]?\d+)?| +", "", text)
+
+
+@pytest.mark.parametrize("path", [f"{name}{mark}.md" for name in NAMES for mark in ("", ".zh")])
+def test_the_lines_of_its_pages_run_this_very_lesson(path: str) -> None:
+    """So that running them once more would tell nothing: the values that a page gives are those of the script."""
+    (block,) = re.findall(r"^```sh\n(.*?)^```", (FOLDER / path).read_text(encoding="utf-8"), flags=re.M | re.S)
+    for line in block.splitlines():
+        program, verb, name, *rest = shlex.split(line, comments=True)
+        assert (program, verb, f"{name}.md") == ("limpid", "lesson", path.replace(".zh", ""))
+        assert rest[:2] == (["--lang", "zh"] if ".zh" in path else rest[:2])
+        values = dict(word.split("=", 1) for word in rest if "=" in word)
+        programs = (find(name).given(values).program(), find(name).program())
+        assert len({ast.dump(ast.parse(program)) for program in programs}) == 1
 
 
 @pytest.mark.parametrize(("path", "language"), [("index.md", "en"), ("index.zh.md", "zh")])

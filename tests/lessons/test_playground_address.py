@@ -118,3 +118,10 @@ def test_nonsense_is_told_and_the_rest_is_used(text: str, said: str) -> None:
         assert found.settings.discretize
     with pytest.raises(LimpidError, match="address: "):
         Playground.from_address(text)
+
+
+def test_of_many_faults_the_first_are_told_each_once() -> None:
+    assert read("%%%&" * 9).faults == ["'%%%' is not of the form name=value."]
+    faults = read("&".join(f"n{i}=1" for i in range(40))).faults
+    assert len(faults) == 7
+    assert faults[-1] == "34 more parts of the address were not understood."

@@ -53,6 +53,12 @@ def test_a_name_given_twice(run: Path) -> None:
         opened([str(run), str(run)])
 
 
+@pytest.mark.parametrize("given", ["lr=0.1", "optim.lr=0.1", "b=runs/nowhere"])
+def test_a_name_for_what_is_no_run(run: Path, given: str) -> None:
+    with pytest.raises(LimpidError, match=rf"^'{given}': there is no run at .*NAME=RUN.*keys of a recipe"):
+        opened([str(run), given])
+
+
 def test_half_written_damaged_and_other_versions(copy: Path, tmp_path: Path) -> None:
     with pytest.raises(LimpidError, match="there is no run at"):
         opened([str(tmp_path / "nowhere")])
@@ -110,6 +116,20 @@ def test_a_smaller_context_holds(run: Path) -> None:
         assert found["usage"]["completion_tokens"] == 10
         for body in ({"prompt": [7] * 40}, {"prompt": "a", "max_tokens": 41}):
             assert http.post("/v1/completions", json=body).status_code == 400
+
+
+def test_a_server_without_a_model_has_its_page() -> None:
+    assert opened([]) == []
+    with served([]) as server, server.http() as http:
+        assert http.get("/health").status_code == 200
+        assert http.get("/v1/models").json()["data"] == []
+        assert http.get("/api/app").json()["models"] == []
+        assert http.get("/api/lessons").status_code == 200
+        asked = {"messages": [{"role": "user", "content": "Hello"}]}
+        for body in (asked, asked | {"model": "tiny"}):
+            answer = http.post("/v1/chat/completions", json=body)
+            assert answer.status_code == 404
+            assert "No model is served here." in answer.json()["error"]["message"]
 
 
 def test_this_machine_has_memory() -> None:

@@ -181,3 +181,8 @@ def test_runs_that_all_said_nothing_still_have_a_page() -> None:
     """Every measure is 0, and so are both ends of its axis."""
     nothing = {"value": 0.0, "low": 0.0, "high": 0.0}
     assert "<svg" in interval_bar([("", nothing)], 0.0, 0.0, "words: 0")
+
+
+def test_a_bar_of_measures_that_are_all_the_same() -> None:
+    measure = {"value": 1.5, "low": 1.5, "high": 1.5}
+    assert "nan" not in interval_bar([("", measure)], 1.5, 1.5, "all alike")

@@ -353,3 +353,15 @@ def test_a_chat_in_chinese_that_is_too_long(visit: Callable[..., Visit]) -> None
     expect(page.locator(".troubles p")).to_contain_text("tokens")  # how many stands in the server's own words
     page.get_by_role("button", name="English").click()
     one.errors.clear()
+
+
+@pytest.mark.parametrize("language", ["en-US", "zh-CN"])
+def test_a_server_without_a_model_has_its_other_pages(visit: Callable[..., Visit], language: str) -> None:
+    with served([]) as empty:
+        one = visit(empty.url, language=language)
+        for name in ("attention", "embeddings", "chat"):
+            one.page.goto(f"{empty.url}/#/{name}")
+            expect(one.page.locator("main")).to_contain_text("limpid serve runs/demo")
+        assert serious(one.page) == []
+        one.page.locator("main a[href='#/lessons']").click()
+        expect(one.page.locator("body[data-page='lessons'] main")).to_be_visible()

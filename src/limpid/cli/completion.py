@@ -55,7 +55,10 @@ function __limpid_complete
     if test (count $found) -gt 0
         printf '%s\\n' $found
     else
-        __fish_complete_path (commandline -ct)
+        # what follows "=" is a path of its own
+        set -l word (commandline -ct)
+        set -l key (string match -r '^[^=]*=' -- $word; or echo '')
+        printf '%s\\n' $key(__fish_complete_path (string replace -r '^[^=]*=' '' -- $word))
     end
 end
 complete -c limpid -f -a '(__limpid_complete)'

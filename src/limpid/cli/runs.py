@@ -12,7 +12,11 @@ import typer
 from limpid.core.errors import LimpidError, did_you_mean
 
 SHOWN = 3
-"""Measures of a run in the table; a run listed alone shows all."""
+"""Measures under a run; a run listed alone shows all."""
+
+HEAD = ("name", "stage", "steps", "parameters", "changed", "state")
+TO_THE_RIGHT = {"steps", "parameters", "changed"}
+COLOURS = {"running": "cyan", "finished": "green", "interrupted": "yellow", "failed": "red"}
 
 
 def runs(
@@ -42,34 +46,32 @@ def runs(
 
 
 def _print(found: list[dict[str, Any]]) -> None:
+    """A line for each run, and under it what it measured: so names stay whole on a narrow terminal."""
+    from rich.cells import cell_len, set_cell_size
     from rich.console import Console
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
     from limpid.stages.runs import is_number
 
-    table = Table(header_style="bold")
-    table.add_column("name", style="bold", overflow="fold")
-    table.add_column("stage")
-    table.add_column("steps", justify="right")
-    table.add_column("parameters", justify="right")
-    table.add_column("measures")
-    table.add_column("changed", justify="right")
-    table.add_column("state")
-    colours = {"running": "cyan", "finished": "green", "interrupted": "yellow", "failed": "red"}
-    for run in found:
-        of = f" / {run['steps']:,}" if run["steps"] and run["step"] != run["steps"] else ""
-        table.add_row(
-            run["name"],
-            run["stage"] or "-",
-            f"{run['step']:,}{of}" if run["step"] is not None else "-",
-            f"{run['parameters'] / 1e6:.2f}M" if run["parameters"] else "-",
-            "\n".join(f"{name} {_value(found)}" for name, found in list(run["measures"].items())[:SHOWN]) or "-",
-            _ago(time.time() - run["changed"]),
-            Text(run["state"], style=colours[run["state"]]) + Text(f"\n{run['reason'][:200]}" if run["reason"] else ""),
-        )
-    console = Console()
-    console.print(table)
+    console = Console(highlight=False)
+    rows = [_facts(run) for run in found]
+    widths = [max(cell_len(row[place]) for row in (HEAD, *rows)) for place in range(len(HEAD))]
+
+    def line(row: tuple[str, ...], *styles: str) -> Text:
+        cells = [
+            " " * (width - cell_len(word)) + word if name in TO_THE_RIGHT else set_cell_size(word, width)
+            for name, word, width in zip(HEAD, row, widths, strict=True)
+        ]
+        return Text("  ").join(Text(cell, style) for cell, style in zip(cells, styles, strict=True))
+
+    console.print(line(HEAD, *("bold",) * len(HEAD)), soft_wrap=True)
+    for run, row in zip(found, rows, strict=True):
+        console.print(line(row, "bold", "", "", "", "", COLOURS[run["state"]]), soft_wrap=True)
+        shown = [f"{name} {_value(value)}" for name, value in list(run["measures"].items())[:SHOWN]]
+        for words in [*_folded(shown, console.width - 2), *filter(None, [(run["reason"] or "")[:200]])]:
+            console.print(Padding(Text(words, "dim"), (0, 0, 0, 2), expand=False))
     if len(found) == 1 and len(measures := found[0]["measures"]) > SHOWN:
         everything = Table("measure", header_style="bold")
         everything.add_column("value", justify="right")
@@ -79,6 +81,30 @@ def _print(found: list[dict[str, Any]]) -> None:
             interval = f"{low:.3f} to {high:.3f}" if is_number(low) and is_number(high) else ""
             everything.add_row(name, _value(value), interval)
         console.print(everything)
+
+
+def _facts(run: dict[str, Any]) -> tuple[str, ...]:
+    """The words under `HEAD`."""
+    of = f" / {run['steps']:,}" if run["steps"] and run["step"] != run["steps"] else ""
+    return (
+        run["name"],
+        run["stage"] or "-",
+        f"{run['step']:,}{of}" if run["step"] is not None else "-",
+        f"{run['parameters'] / 1e6:.2f}M" if run["parameters"] else "-",
+        _ago(time.time() - run["changed"]),
+        run["state"],
+    )
+
+
+def _folded(measures: list[str], width: int) -> list[str]:
+    """The measures side by side, on as many lines as they need whole."""
+    lines: list[str] = []
+    for measure in measures:
+        if lines and len(joined := f"{lines[-1]} · {measure}") <= width:
+            lines[-1] = joined
+        else:
+            lines.append(measure)
+    return lines
 
 
 def _value(measure: dict[str, float]) -> str:

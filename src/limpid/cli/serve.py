@@ -17,8 +17,12 @@ from limpid.core.errors import LimpidError
 
 def serve(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="Runs to serve; NAME=RUN gives one another name.")
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Runs to serve; NAME=RUN gives one another name. None: the page with lessons, playground and runs.",
+        ),
+    ] = None,
     host: Annotated[
         str, typer.Option(help="The address to listen on; any but a loopback one needs a key.")
     ] = "127.0.0.1",
@@ -78,7 +82,7 @@ def serve(
 
         place = place_of(device, dtype, answering.draft_path(draft))
         sizes = Sizes(rows, queue, context)
-        opened = open_runs(runs, answering.run_path, sizes, place)
+        opened = open_runs(runs or [], answering.run_path, sizes, place)
         chats = None if no_history else Chats(keepsakes_dir() / "chats.sqlite3")
         state = State(max_body_bytes=max_body, chats=chats)
         state.runs = RunFolder((runs_folder or runs_dir()).absolute())
@@ -98,7 +102,7 @@ def serve(
             release_memory()
             state.models = Catalogue(models)
             url = url_of(sock)
-            names = ", ".join(model.name for model in models)
+            names = ", ".join(model.name for model in models) or "its page, without a model,"
             typer.echo(f"limpid serves {names} at {url} (for clients: {url}/v1; what there is: {url}/docs)")
             if not no_browser:
                 browser.show(url)

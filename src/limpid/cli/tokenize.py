@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 tokenize = typer.Typer(add_completion=False, no_args_is_help=True, help="Train a tokenizer, use it, or compare kinds.")
 
 KINDS = ("char", "word", "wordpiece", "bpe", "unigram")
-COMPARED_CHARACTERS = 2_000_000
+COMPARED_CHARACTERS, COMPARED_BYTES = 1_000_000, 300_000
+"""Each kind learns from so many bytes of lines, drawn from the beginning of the corpus. More would take minutes where
+few pieces occur twice: unigram among the clauses of Chinese."""
 SENTENCES = ("I love machine learning", "machine learning", "我喜欢机器学习。")
 
 Source = Annotated[
@@ -153,9 +156,7 @@ def compare(
 
     console = Console(highlight=False)
     if not tokenizers:
-        console.print(
-            f"Each learnt from the first {COMPARED_CHARACTERS / 1e6:g} million characters of {on}", style="dim"
-        )
+        console.print(f"Each learnt from at most {COMPARED_BYTES // 1000} kB of {on}", style="dim")
     for text in texts or SENTENCES:
         table = Table(title=f"{harmless(text)}  ({len(text)} characters, {len(text.encode())} bytes)",
                       title_justify="left", header_style="bold", title_style="bold")  # fmt: skip
@@ -177,7 +178,9 @@ def _learnt(on: str, vocab_size: int) -> dict[str, Tokenizer]:
     from limpid.stages.tokenize import beginning
     from limpid.text.tokenizer import TokenizerSection, train
 
-    texts = beginning(resolve(on)["train"], COMPARED_CHARACTERS).splitlines(keepends=True)
+    lines = beginning(resolve(on)["train"], COMPARED_CHARACTERS).splitlines(keepends=True)
+    random.Random(0).shuffle(lines)
+    texts = "".join(lines).encode()[:COMPARED_BYTES].decode("utf-8", "ignore").splitlines(keepends=True)
     found = {}
     with Console(stderr=True).status("") as status:
         for kind in KINDS:

@@ -33,8 +33,8 @@ def _cell(kind: str, source: str, number: int) -> dict[str, Any]:
 
 
 _WORDS = {
-    "en": ("Run it", "with values of your own", "in the app", "as a notebook", "中文"),
-    "zh": ("运行", "换上自己的数", "在应用里", "存成笔记本", "English"),
+    "en": ("Run it", "with values of your own", " (in the app: `limpid serve`)", "as a notebook", "中文"),
+    "zh": ("运行", "换上自己的数", "（在应用里：`limpid serve`）", "存成笔记本", "English"),
 }
 
 
@@ -43,20 +43,18 @@ def document(lesson: Lesson, outcomes: Sequence[Outcome], language: str, images:
     run, own, app, book, other = _WORDS[language]
     here = "" if language == "en" else ".zh"
     there = ".zh" if language == "en" else ""
+    call = f"limpid lesson {lesson.name}{'' if language == 'en' else ' --lang zh'}"
     lines = [
         f"# {lesson.title.of(language)}", "", lesson.summary.of(language), "", f"[{other}]({lesson.name}{there}.md) · "
         f"[{'All lessons' if language == 'en' else '全部课程'}](index{here}.md)", "", "```sh",
-        f"limpid lesson {lesson.name}{' --lang zh' if language == 'zh' else ''}  # {run}",
+        f"{call}  # {run}",
     ]  # fmt: skip
     if lesson.inputs:
         first = next(iter(lesson.inputs.values()))
         value = json.dumps(first.value, ensure_ascii=False)
-        lines.append(
-            f"limpid lesson {lesson.name} '{first.name}={value if first.kind != 'text' else first.value}'  # {own}"
-        )
+        lines.append(f"{call} '{first.name}={value if first.kind != 'text' else first.value}'  # {own}")
     lines += [
-        f"limpid lesson {lesson.name} --notebook {lesson.name}.ipynb  # {book}", "```", "",
-        f"`#/lessons/{lesson.name}` ({app}: `limpid serve`)", "",
+        f"{call} --notebook {lesson.name}.ipynb  # {book}", "```", "", f"`#/lessons/{lesson.name}`{app}", "",
     ]  # fmt: skip
     for number, (step, outcome) in enumerate(zip(lesson.steps, outcomes, strict=True), 1):
         lines += [f"## {number}. {step.title.of(language)}", "", step.prose.of(language), ""]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.syntax import Syntax
@@ -17,6 +19,8 @@ from limpid.lessons.svg import short
 
 _WIDE = 96
 _BLOCKS = " ▏▎▍▌▋▊▉█"
+_HAN = re.compile("[\u3400-\u9fff]")
+_UNIT = re.compile("[（“《]*(?:`[^`]*`|\\*[^*]+\\*|[!-)+-_a-~]+|.)[，。、：；！？）”》…—]*")
 
 
 def print_picture(picture: Picture) -> None:
@@ -52,7 +56,31 @@ def shown(step: Step, outcome: Outcome, number: int, language: str) -> Renderabl
 
 
 def _prose(text: str) -> RenderableType:
-    return Padding(Markdown(text), (0, 0, 1, 0))
+    return Padding(_Prose(text), (0, 0, 1, 0))
+
+
+class _Prose:
+    """Markdown of paragraphs. Chinese ones are broken between any two characters, where rich knows spaces alone."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        paragraphs = self._text.split("\n\n")
+        yield Markdown("\n\n".join(folded(one, options.max_width) if _HAN.search(one) else one for one in paragraphs))
+
+
+def folded(paragraph: str, width: int) -> str:
+    """A Chinese paragraph of Markdown with a hard break where a line of ``width`` cells is full.
+
+    No line begins with a mark that closes, nor ends with one that opens; words, code and emphasis stay whole.
+    """
+    lines = [""]
+    for unit in _UNIT.findall(" ".join(paragraph.split())):
+        if lines[-1] and cell_len(lines[-1] + unit.rstrip()) > width:
+            lines.append("")
+        lines[-1] += unit if lines[-1] else unit.lstrip()
+    return "\\\n".join(line.rstrip() for line in lines)
 
 
 def drawn(picture: Picture) -> RenderableType:

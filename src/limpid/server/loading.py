@@ -74,7 +74,7 @@ def open_runs(runs: Sequence[str], find: Callable[[str], Path], sizes: Sizes, pl
             more than fits into memory.
     """
     named = _named(runs, find)
-    budget = free_bytes(place.device) // 2 // len(named)  # the other half: weights, and a cache while it grows
+    budget = free_bytes(place.device) // 2 // max(1, len(named))  # the other half: weights, and a cache while it grows
     return [_sized(name, checkpoint, sizes, place, budget) for name, checkpoint in named.items()]
 
 
@@ -93,8 +93,14 @@ def _named(runs: Sequence[str], find: Callable[[str], Path]) -> dict[str, store.
     named: dict[str, store.Checkpoint[Any]] = {}
     for given in runs:
         alias, equals, run = given.partition("=")
-        path = find(run) if equals and not Path(given).exists() else find(given)
-        name = alias if equals and not Path(given).exists() else path.resolve().name
+        aliased = bool(equals) and not Path(given).exists()
+        path = find(run if aliased else given)
+        if aliased and not path.exists():
+            raise LimpidError(
+                f"'{given}': there is no run at {run}. Give RUN, or NAME=RUN to call it otherwise; the keys of a "
+                "recipe (optim.lr=...) are for training."
+            )
+        name = alias if aliased else path.resolve().name
         if not _NAME.fullmatch(name):
             raise LimpidError(f"'{name}' cannot be a model's name: give it another one as NAME={run or given}.")
         if name in named:

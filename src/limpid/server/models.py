@@ -147,6 +147,9 @@ class Catalogue:
 
     def find(self, name: str | None) -> ServedModel:
         """The model of that name; the first where none is named. Raises ApiError 404."""
+        if not self._models:
+            text = "No model is served here. Load a checkpoint on the page Runs, or start with one: limpid serve RUN."
+            raise ApiError(404, text, param="model", code="model_not_found")
         if name is None:
             return next(iter(self._models.values()))
         if name not in self._models:

@@ -14,6 +14,7 @@ from limpid.lessons.playground.own_data import OwnData, from_address, to_address
 from limpid.lessons.playground.settings import OWN, Settings
 
 MAX_ADDRESS = 64 * 1024
+MAX_FAULTS = 6
 _HIDE = "_hide"
 _WORDS = {
     "problem": "problem", "dataset": "dataset", "regDataset": "reg_dataset", "seed": "seed", "activation": "activation",
@@ -31,7 +32,8 @@ NAMES = (*_WORDS, *_NUMBERS, *_WHOLES, *_TRUTHS, *_NO_USE, "networkShape", "acti
 
 
 class Found(NamedTuple):
-    """What an address says. faults: a line for each part that was not understood and left at its default."""
+    """What an address says. faults: a line for each of the first parts that were not understood and left at
+    their defaults."""
 
     settings: Settings
     own: OwnData | None
@@ -107,7 +109,14 @@ def read(text: str) -> Found:
             faults.append(str(error))
         if own is None:
             settings = settings.changed(dataset="circle", reg_dataset="reg-plane")
-    return Found(settings, own, faults)
+    return Found(settings, own, _few(faults))
+
+
+def _few(faults: list[str]) -> list[str]:
+    """Each once, and the first of many."""
+    told = list(dict.fromkeys(faults))
+    more = len(told) - MAX_FAULTS
+    return told if more <= 0 else [*told[:MAX_FAULTS], f"{more} more parts of the address were not understood."]
 
 
 def _with(settings: Settings, change: dict[str, Any], faults: list[str]) -> Settings:

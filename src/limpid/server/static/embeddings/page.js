@@ -4,6 +4,7 @@ import { html } from "../lib/html.js";
 import { addWords, number, t } from "../lib/i18n.js";
 import { server } from "../lib/server.js";
 import { words } from "../i18n/embeddings.js";
+import { NoModel } from "../parts/no_model.js";
 import { MapView } from "./map.js";
 import { Side } from "./panel.js";
 import { PositionsView } from "./positions.js";
@@ -19,7 +20,7 @@ export function EmbeddingsPage() {
   useEffect(() => { loadNear(); }, [here, own.table, JSON.stringify(own.chosen), own.among]);
   useEffect(() => { loadAnalogy(); }, [here, own.table, own.a, own.b, own.c]);
   useEffect(() => { loadRows(); }, [here, own.view, own.table, JSON.stringify([own.chosen, own.pins])]);
-  if (!own.model && !own.run) return html`<main id="main" class="wait" tabindex="-1"><p>${t("noSpeaker")}</p></main>`;
+  if (!own.model && !own.run) return html`<${NoModel} />`;
   const busy = !failure && (!here || (own.view === "map" && !map.value));
   return html`<div class="emb-page">
     <main id="main" tabindex="-1" aria-label=${t("embeddings")} aria-busy=${busy}>

@@ -22,6 +22,7 @@ export const en = {
 
   say: "Say something", sayText: "Write the beginning of a text", send: "Send", mode: "Mode", "mode.chat": "Chat", "mode.text": "Text", model: "Model", rival: "A second model beside it", alone: "alone", beside: "beside {model}",
   "silent.encoder": "{model} is an encoder: it fills hidden tokens in and generates no text.", "silent.classifier": "{model} is a classifier: it sorts texts and generates no text.", "noSpeaker.serve": "To chat, serve a language model: limpid serve runs/demo",
+  noModel: "No model is served here. These pages need none:", "noModel.serve": "To see one here, load a checkpoint on the page Runs, or start with a run: limpid serve runs/demo",
   noSpeaker: "None of the models served here answers token by token. Serve a language model: limpid serve runs/demo",
   welcome: "Talk with a model, and look inside", "welcome.what": "Every token of its answers is tinted by how sure the model was. Choose one, and see what else it could have said; choose another, and it goes on from there.",
   "welcome.text": "Begin a text; the model goes on", "welcome.textWhat": "No roles and no template: it sees your words and continues them, one token at a time.",

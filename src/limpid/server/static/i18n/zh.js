@@ -22,6 +22,7 @@ export const zh = {
 
   say: "说点什么", sayText: "写下开头", send: "发送", mode: "方式", "mode.chat": "对话", "mode.text": "续写", model: "模型", rival: "并排的第二个模型", alone: "单独", beside: "并排 {model}",
   "silent.encoder": "{model} 是编码器：它填出被遮住的词元，不生成文字。", "silent.classifier": "{model} 是分类器：它给文字分类，不生成文字。", "noSpeaker.serve": "要对话，请启动一个语言模型：limpid serve runs/demo",
+  noModel: "这里没有启动模型。这几页不需要模型：", "noModel.serve": "要在这里看到模型，可以在“训练”页载入一个检查点，或者启动时就带上一个运行：limpid serve runs/demo",
   noSpeaker: "这里的模型都不能逐词元作答。请启动一个语言模型：limpid serve runs/demo",
   welcome: "和模型说话，看清它在想什么", "welcome.what": "回答里的每个词元都按模型的把握着色。点一个，看它本来还可能说什么；换一个，它就从那里接着写下去。",
   "welcome.text": "你写开头，模型接着写", "welcome.textWhat": "没有角色，也没有模板：它只看到你写的字，然后一个词元一个词元地续写。",

@@ -5,24 +5,24 @@ import { readers } from "../lib/server.js";
 /**
  * A page by the name in its address. title: a key of i18n/en.js. load: its component. sheets: of css/, beside those of
  * index.html. menu: it has a column at the left. listed: whether the bar names it here; it does where this is not said.
- * keys: what they do there, [key, text's key].
- * @type {Record<string, {title: string, load: () => Promise<any>, sheets?: string[], menu?: boolean, listed?: () => boolean, keys?: [string, string][]}>}
+ * models: it shows one, and a server without any says so instead. keys: what they do there, [key, text's key].
+ * @type {Record<string, {title: string, load: () => Promise<any>, sheets?: string[], menu?: boolean, listed?: () => boolean, models?: boolean, keys?: [string, string][]}>}
  */
 export const PAGES = {
   chat: {
-    title: "chat", load: () => import("../chat/page.js").then((m) => m.ChatPage), menu: true,
+    title: "chat", load: () => import("../chat/page.js").then((m) => m.ChatPage), menu: true, models: true,
     keys: [["/", "keys.say"], ["Enter", "keys.send"], ["Shift+Enter", "keys.line"], ["Esc", "keys.stop"], ["Alt+N", "keys.new"], ["← →", "keys.token"], ["↑ ↓", "keys.alternative"], ["Enter", "keys.fork"], ["Alt+I", "keys.panel"]],
   },
   reading: {
-    title: "reading", load: () => import("../reading/page.js").then((m) => m.ReadingPage), sheets: ["reading"], listed: () => readers().length > 0,
+    title: "reading", load: () => import("../reading/page.js").then((m) => m.ReadingPage), sheets: ["reading"], models: true, listed: () => readers().length > 0,
     keys: [["/", "reading.keys.text"], ["← →", "reading.keys.token"], ["Enter", "reading.keys.hide"]],
   },
   attention: {
-    title: "attention", load: () => import("../attention/page.js").then((m) => m.AttentionPage), sheets: ["attention"],
+    title: "attention", load: () => import("../attention/page.js").then((m) => m.AttentionPage), sheets: ["attention"], models: true,
     keys: [["/", "attention.keys.text"], ["← → ↑ ↓", "attention.keys.heads"], ["Enter", "attention.keys.enter"], ["← → ↑ ↓", "attention.keys.cell"], ["+ −", "attention.keys.zoom"], ["Esc", "attention.keys.back"]],
   },
   steps: {
-    title: "steps", load: () => import("../steps/page.js").then((m) => m.StepsPage), sheets: ["steps"],
+    title: "steps", load: () => import("../steps/page.js").then((m) => m.StepsPage), sheets: ["steps"], models: true,
     keys: [["/", "steps.keys.text"], ["J", "steps.keys.on"], ["K", "steps.keys.back"], ["← →", "steps.keys.cells"], ["Enter", "steps.keys.work"]],
   },
   embeddings: { title: "embeddings", load: () => import("../embeddings/page.js").then((m) => m.EmbeddingsPage), sheets: ["embeddings"], keys: [["← → ↑ ↓", "emb.keys.next"], ["Shift+← →", "emb.keys.move"], ["+ −", "emb.keys.zoom"], ["0", "emb.whole"], ["Esc", "emb.keys.none"]] },

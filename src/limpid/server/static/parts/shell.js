@@ -9,6 +9,7 @@ import { address, route } from "../lib/route.js";
 import { loadServer, server, unreachable } from "../lib/server.js";
 import { Dialog } from "./dialog.js";
 import { Icon, IconButton } from "./icons.js";
+import { NoModel } from "./no_model.js";
 import { PAGES, again, view } from "./pages.js";
 
 /** Whether the left column of the page is open, where it does not fit beside it. */
@@ -53,7 +54,7 @@ function Pages({ current }) {
 
 /** The page itself; `data-page` on the body says which one stands there. */
 function Shown({ name }) {
-  const Page = view(name), ready = Page !== null && !(Page instanceof Error);
+  const Page = PAGES[name].models && !server.value.models.length ? NoModel : view(name), ready = Page !== null && !(Page instanceof Error);
   useEffect(() => { if (ready) document.body.dataset.page = name; return () => { delete document.body.dataset.page; }; }, [ready]);
   return ready ? html`<${Page} />` : html`<${Waiting} why=${Page} retry=${again} />`;
 }
