@@ -373,7 +373,7 @@ def test_the_guide_lists_every_name() -> None:
     traces = [trace(random_decoder(n), IDS) for n in ("gpt2", "qwen3", "mixtral", "speedrun")]
     traces += [trace(random_encoder(), IDS), trace(random_transformer(**MARIAN), IDS, target=TARGET)]
     found: dict[str, str] = {"logits": "TV", "probabilities": "TV", "ln_final.hook_scale": "T"}
-    found["ln_final.hook_normalized"] = "TD"
+    found |= {"ln_final.hook_normalized": "TD", "hook_pooled": "TD"}
     for one in traces:
         for stack in one.stacks.values():
             found |= dict.fromkeys(one.embedded(stack), "TD")

@@ -314,8 +314,10 @@ class Trace:
         task = self.subject.task
         if isinstance(token, int):
             if not 0 <= token < self.subject.outputs:
-                what = "vocabulary" if task is None else "classes"
-                raise LimpidError(f"{token} is outside the {what} of this model: 0 to {self.subject.outputs - 1}.")
+                what = (
+                    f"token id {token} is outside the vocabulary" if task is None else f"{token} is outside the classes"
+                )
+                raise LimpidError(f"{what} of this model: 0 to {self.subject.outputs - 1}.")
             return token
         if task is not None:
             labels = [self.label(i) for i in range(self.subject.outputs)]
