@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,11 @@ TEXTS = [
     "床前明月光，疑是地上霜。举头望明月，低头思故乡。",
     "Smile 🙂 and wave 👋🏽, the family 👨‍👩‍👧 waves back. 12 + 30 = 42\n\n",
 ] * 4
+
+
+def pytest_configure() -> None:
+    """A shell that starts the tests in its background has Ctrl-C ignored, here and in every process begun here."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers() -> int:
