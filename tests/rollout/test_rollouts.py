@@ -281,6 +281,11 @@ def test_what_is_left_of_a_rollout_survives_a_resume(tokenizer):
         assert all(torch.equal(a, b) for a, b in zip(before[step], other[step], strict=True))
 
 
+def test_a_rollout_of_an_earlier_version_is_refused_in_words(tokenizer):
+    with pytest.raises(LimpidError, match="saved by an earlier limpid"):
+        rollouts(tokenizer).load_tensors({"kl_coefficient": torch.tensor(0.1)})
+
+
 def test_engine_and_trainer_agree_and_another_temperature_is_refused(tokenizer):
     source = rollouts(tokenizer, temperature=0.8)
     batch = source[0]

@@ -88,6 +88,20 @@ def test_a_run_is_not_begun_twice_and_not_resumed_with_another_recipe(tmp_path, 
         list(pretrain(other, whole_run, ALONE, resume=True))
 
 
+def test_a_run_saved_before_a_key_existed_goes_on(tmp_path, tiny_recipe, whole_run):
+    """Its recipe lacks the key, which means the default."""
+    part = tmp_path / "part"
+    cut_back(whole_run, part, 4)
+    text = (part / "recipe.toml").read_text(encoding="utf-8")
+    assert "word_dropout = 0.0\n" in text
+    (part / "recipe.toml").write_text(text.replace("word_dropout = 0.0\n", ""), encoding="utf-8")
+    list(pretrain(tiny_recipe, part, ALONE, resume=True))
+    assert (part / "summary.json").exists()
+    (part / "recipe.toml").write_text(text.replace("# limpid pretrain", "# limpid sft"), encoding="utf-8")
+    with pytest.raises(LimpidError, match="begun with another recipe"):
+        list(pretrain(tiny_recipe, part, ALONE, resume=True))
+
+
 def test_two_runs_in_one_folder_are_refused(tmp_path, tiny_recipe):
     with RunLock(tmp_path / "run"), pytest.raises(LimpidError, match="Another limpid process"):
         list(pretrain(tiny_recipe, tmp_path / "run", ALONE))

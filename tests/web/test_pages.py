@@ -167,6 +167,9 @@ def test_every_action_by_keyboard(visit: Callable[..., Visit]) -> None:
     page = one.open()
     settings(page, temperature=0, max_tokens=5)  # each token is its place's best, so the second candidate forks
     page.keyboard.press("Escape")
+    expect(
+        page.locator(".panel")
+    ).to_be_hidden()  # it takes 160 ms to leave, and what is in it can be pressed till then
     one.ask("Keys.")
     page.wait_for_function("document.activeElement.id === 'say'")
     all_by_tab(page)

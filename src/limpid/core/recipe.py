@@ -99,6 +99,21 @@ def dumps(recipe: Section) -> str:
     return tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True))
 
 
+def saved(path: Path, recipe_type: type[Section]) -> str:
+    """The recipe saved at ``path`` as `written` would write it today: keys that came since have their defaults.
+
+    Raises:
+        LimpidError: it cannot be read, or has a key that is known no more.
+    """
+    again = parse(recipe_type, read_table(str(path)), str(path))
+    return f"{path.read_text(encoding='utf-8').partition(chr(10))[0]}\n{dumps(again)}"
+
+
+def written(stage: str, recipe: Section) -> str:
+    """What the recipe of a run is saved as."""
+    return f"# limpid {stage}\n{dumps(recipe)}"
+
+
 def _split_assignment(assignment: str) -> tuple[str, Any]:
     dotted, equals, raw = assignment.partition("=")
     if not equals:

@@ -127,14 +127,24 @@ def _given(prefixes: Sequence[Tensor], owners: Tensor) -> list[Tensor]:
     return found
 
 
-class _Given(torch.autograd.Function):
-    """``x[owners]``; the gradients of those who share a row are summed by a product, and so rounded once."""
+def picked(x: Tensor, slots: Tensor) -> Tensor:
+    """``x[slots]``, where no slot comes twice: gradients are put in their places; torch would add them up, slowly."""
+    found: Tensor = _Picked.apply(x, slots)
+    return found
+
+
+class _Rows(torch.autograd.Function):
+    """``x[places]``."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, owners: Tensor) -> Tensor:
-        ctx.save_for_backward(owners)
+    def forward(ctx: Any, x: Tensor, places: Tensor) -> Tensor:
+        ctx.save_for_backward(places)
         ctx.rows = len(x)
-        return x.index_select(0, owners)
+        return x.index_select(0, places)
+
+
+class _Given(_Rows):
+    """The gradients of those who share a row are summed by a product, and so rounded once."""
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
@@ -144,18 +154,8 @@ class _Given(torch.autograd.Function):
         return (shares @ grad.flatten(1)).view(ctx.rows, *grad.shape[1:]), None
 
 
-def picked(x: Tensor, slots: Tensor) -> Tensor:
-    """``x[slots]``, where no slot comes twice: gradients are put in their places; torch would add them up, slowly."""
-    found: Tensor = _Picked.apply(x, slots)
-    return found
-
-
-class _Picked(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, slots: Tensor) -> Tensor:
-        ctx.save_for_backward(slots)
-        ctx.rows = len(x)
-        return x.index_select(0, slots)
+class _Picked(_Rows):
+    """Nobody shares a row."""
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:

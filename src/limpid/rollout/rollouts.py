@@ -145,7 +145,12 @@ class Rollouts:
         return state
 
     def load_tensors(self, state: dict[str, Tensor]) -> None:
-        """Take back what `tensors` gave."""
+        """Take back what `tensors` gave. Raises LimpidError where that was another version's."""
+        if "kl_coefficients" not in state:
+            raise LimpidError(
+                "this run was saved by an earlier limpid, which kept its rollouts in another form: finish it with that "
+                "one, or begin it anew with another --out."
+            )
         self.kl.coefficient, self.kl.following = state["kl_coefficients"].tolist()
         if "rollout" in state:
             self._number = int(state["rollout"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from limpid.core.errors import LimpidError
 from limpid.core.paths import atomic_write_text, ensure_directory
-from limpid.core.recipe import dumps
+from limpid.core.recipe import saved, written
 from limpid.parallel.environment import World
 from limpid.stages.events import Event, Finished
 from limpid.stages.grpo import grpo
@@ -44,8 +44,8 @@ def demo(recipe: Recipe, out: Path, world: World) -> Iterator[Event]:
 
 
 def _claim(recipe: Recipe, out: Path) -> None:
-    saved, text = out / "recipe.toml", f"# limpid demo\n{dumps(recipe)}"
-    if not saved.exists():
-        atomic_write_text(saved, text)
-    elif saved.read_text(encoding="utf-8") != text:
+    path, text = out / "recipe.toml", written("demo", recipe)
+    if not path.exists():
+        atomic_write_text(path, text)
+    elif saved(path, type(recipe)) != text:
         raise LimpidError(f"{out} holds a demo made with another recipe; give another --out, or delete that folder.")

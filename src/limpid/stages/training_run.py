@@ -16,7 +16,7 @@ from limpid.checkpoint.shards import read_shards
 from limpid.core.errors import Interrupted, LimpidError
 from limpid.core.logging import MetricsLog, TextsLog
 from limpid.core.paths import RunLock, atomic_write_text, clean_leftovers, ensure_directory
-from limpid.core.recipe import Section, dumps
+from limpid.core.recipe import Section, saved, written
 from limpid.core.signals import StopRequest
 from limpid.data.batches import Batches
 from limpid.models.count import flops_per_token
@@ -273,16 +273,15 @@ class _Clock:
 
 def claim(stage: str, recipe: Section, out: Path, resume: bool) -> None:
     """Save the recipe in a new folder; in one with a run, demand ``resume`` and the same recipe."""
-    saved = out / "recipe.toml"
-    text = f"# limpid {stage}\n{dumps(recipe)}"
+    path, text = out / "recipe.toml", written(stage, recipe)
     if not store.steps_of(out):
-        atomic_write_text(saved, text)
+        atomic_write_text(path, text)
         return
     if not resume:
         raise LimpidError(f"{out} already holds a run: add --resume to continue it, or give another --out.")
-    if saved.read_text(encoding="utf-8") != text:
-        before, now = saved.read_text(encoding="utf-8").splitlines(), text.splitlines()
-        changed = sorted(set(now) - set(before)) + sorted(set(before) - set(now))
+    if (before := saved(path, type(recipe))) != text:
+        changed = sorted(set(text.splitlines()) - set(before.splitlines()))
+        changed += sorted(set(before.splitlines()) - set(text.splitlines()))
         raise LimpidError(f"{out} was begun with another recipe ({changed[0]}); resume it with the same one.")
 
 
