@@ -18,9 +18,12 @@ from limpid.core.errors import LimpidError
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-@functools.cache
+_rates: dict[tuple[torch.dtype, str, int], float] = {}
+
+
 def matmul_rate(dtype: torch.dtype, device: str = "cpu", size: int = 1024, seconds: float = 0.15) -> float:
-    """FLOP/s of a square matrix product: the best of those that fit in ``seconds``."""
+    """FLOP/s of a square matrix product: the best of those that fit in ``seconds``, now or when this process asked
+    before, since another program may have a core just while we look."""
     draw = torch.Generator(device).manual_seed(0)  # of its own: nobody's random numbers change by being measured
     a = torch.randn(size, size, device=device, generator=draw).to(dtype)
     best, spent = float("inf"), 0.0
@@ -35,7 +38,9 @@ def matmul_rate(dtype: torch.dtype, device: str = "cpu", size: int = 1024, secon
             best = min(best, took)
         if spent > seconds and attempt > 3:
             break
-    return 2 * size**3 / best
+    asked = dtype, device, size
+    _rates[asked] = max(2 * size**3 / best, _rates.get(asked, 0.0))
+    return _rates[asked]
 
 
 def compute_dtype(wish: str, device: torch.device) -> torch.dtype:
@@ -72,7 +77,7 @@ def keep_memory() -> None:
     Elsewhere than on Linux with glibc this does nothing.
     """
     # oneDNN keeps a compiled kernel for every shape it has met, a thousand of them unless told otherwise.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
     if not sys.platform.startswith("linux"):
         return
     libc = ctypes.CDLL(None)

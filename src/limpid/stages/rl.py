@@ -105,7 +105,9 @@ def rl_job(
         return answering
 
     def rows(batch: AnswerBatch) -> int:
-        return max(1, recipe.train.micro_tokens * len(batch.inputs) // max(1, batch.positions))
+        # Half of what text is computed in: no token of a folded part is padding, and each part is of another shape, so
+        # that hardly a buffer of one fits the next.
+        return max(1, recipe.train.micro_tokens // 2 * len(batch.inputs) // max(1, batch.positions))
 
     def of_reference(batch: AnswerBatch) -> Tensor:
         return token_logprobs(reference, batch, dtype, section.temperature, rows(batch))
